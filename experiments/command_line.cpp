@@ -1,0 +1,326 @@
+#include "experiments/command_line.hpp"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <ctime>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "embedded.hpp"
+#include "experiments/compare.hpp"
+#include "experiments/interrupt.hpp"
+#include "experiments/list.hpp"
+#include "experiments/processes.hpp"
+#include "experiments/progress.hpp"
+#include "experiments/run.hpp"
+#include "experiments/run_folder.hpp"
+#include "experiments/scenario.hpp"
+#include "experiments/sweep.hpp"
+#include "sim/base/one_of.hpp"
+#include "version.hpp"
+#include "workloads/workload.hpp"
+
+namespace disagg {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::vector<std::filesystem::path> scenarios;
+  std::vector<std::string> overrides;
+  std::vector<std::string> axes;
+  std::string folder, csv, what;
+  std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
+  bool json = false, quiet = false, timeline = false, single_steps = false;
+};
+
+template <class Variant>
+void append_choices(std::string_view seam, std::vector<NamedChoice>& choices) {
+  for (std::size_t i = 0; i < OneOf<Variant>::names.size(); ++i)
+    choices.push_back({seam, OneOf<Variant>::names[i], OneOf<Variant>::summaries[i]});
+}
+
+std::vector<NamedChoice> all_choices() {
+  std::vector<NamedChoice> choices;
+  append_choices<BatchPolicy>("cluster.pools[].batching", choices);
+  append_choices<ServiceModel>("cluster.pools[].service", choices);
+  append_choices<RoutingPolicy>("cluster.router", choices);
+  append_choices<AdmissionPolicy>("cluster.admission", choices);
+  append_choices<HandOffPolicy>("cluster.hand_off", choices);
+  append_choices<TopologyPolicy>("cluster.topology", choices);
+  append_choices<WorkloadKind>("workload", choices);
+  append_choices<Arrivals>("workload.arrivals", choices);
+  append_choices<Length>("workload.prompt_tokens", choices);
+  return choices;
+}
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+std::string speed(const ordered_json& summary, double seconds) {
+  const auto completed = summary.at("metrics").at("completed").get<double>();
+  return show_number(completed) + " requests simulated in " + show(Seconds{seconds}) + " of CPU time";
+}
+
+int run(const Options& o) {
+  const double before = cpu_seconds();
+  Scenario scenario = load_scenario(o.scenarios.front(), o.overrides);
+  ProgressLine line(o.quiet);
+  RunOptions options{
+      .single_steps = o.single_steps, .folder = {}, .timeline = o.timeline, .progress = run_progress(line)};
+  if (!o.folder.empty()) options.folder = o.folder;
+  if (o.timeline && o.folder.empty())
+    throw ConfigError("--timeline: needs --out FOLDER to write timeline.json into");
+  const ordered_json summary = run_scenario(std::move(scenario), options);
+  line.clear();
+  if (o.json) {
+    std::cout << summary.dump(2) << '\n';
+  } else {
+    print_summary(summary, std::cout);
+  }
+  if (!o.quiet) {
+    std::cerr << speed(summary, cpu_seconds() - before) << '\n';
+    if (!o.folder.empty()) std::cerr << "results are in " << o.folder << '\n';
+  }
+  return exit_code::kDone;
+}
+
+// Runs one process a scenario and collects the summaries in order. Throws ConfigError with the first failure.
+std::vector<ordered_json> run_all(const Options& o, std::size_t count,
+                                  const std::function<Scenario(std::size_t)>& load) {
+  for (std::size_t i = 0; i < count; ++i) load(i);  // every problem before the first run
+  std::vector<ordered_json> summaries(count);
+  TaskResult failure;
+  ProgressLine line(o.quiet);
+  line.show(0, "running " + std::to_string(count) + " scenarios");
+  run_forked(
+      count, o.jobs,
+      [&](std::size_t i) {
+        Scenario scenario = load(i);
+        RunOptions options{
+            .single_steps = o.single_steps, .folder = {}, .timeline = o.timeline, .progress = {}};
+        if (!o.folder.empty()) options.folder = std::filesystem::path(o.folder) / scenario.name;
+        return run_scenario(std::move(scenario), options).dump();
+      },
+      [&](std::size_t i, const TaskResult& result) {
+        if (result.code == exit_code::kDone) {
+          summaries[i] = ordered_json::parse(result.output);
+        } else if (failure.code == exit_code::kDone) {
+          failure = result;
+        }
+      });
+  line.clear();
+  if (failure.code == exit_code::kBadInput) throw ConfigError(failure.output);
+  if (failure.code != exit_code::kDone) throw std::runtime_error(failure.output);
+  return summaries;
+}
+
+void make_parent_of_runs(const Options& o) {
+  if (o.folder.empty()) return;
+  std::error_code error;
+  std::filesystem::create_directories(o.folder, error);
+  if (error) throw ConfigError(o.folder + ": cannot make this folder: " + error.message());
+}
+
+int compare(const Options& o) {
+  const auto load = [&](std::size_t i) { return load_scenario(o.scenarios[i], o.overrides); };
+  make_parent_of_runs(o);
+  const auto summaries = run_all(o, o.scenarios.size(), load);
+  if (o.json) {
+    std::cout << comparison_json(summaries).dump(2) << '\n';
+  } else {
+    print_comparison(summaries, std::cout);
+  }
+  if (!o.folder.empty() && !o.quiet) std::cerr << "results are in " << o.folder << '\n';
+  return exit_code::kDone;
+}
+
+int demo(Options o) {
+  if (o.folder.empty()) o.folder = "disagg-demo";
+  o.timeline = true;
+  const auto files = embedded::demo_files;
+  const auto load = [&](std::size_t i) {
+    return read_scenario(parse_config(files[i].text, files[i].name),
+                         std::filesystem::path(files[i].name).stem().string());
+  };
+  make_parent_of_runs(o);
+  const auto summaries = run_all(o, files.size(), load);
+  std::cout << "Four kinds of agents on Llama-3.1-70B: does a cluster of unequal accelerators beat one of "
+               "equal ones that\n"
+               "costs the same? (scenarios: experiments/demo/)\n\n";
+  print_comparison(summaries, std::cout);
+  write_file(std::filesystem::path(o.folder) / "comparison.json", comparison_json(summaries).dump(2) + "\n");
+  std::cout
+      << "\nIn " << o.folder
+      << "/ are for each side: summary.json, requests.csv, timeseries.csv, links.csv, replicas.csv and\n"
+      << "timeline.json (open it at ui.perfetto.dev).\n";
+  return exit_code::kDone;
+}
+
+int sweep(const Options& o) {
+  SweepOptions options{
+      .scenario = o.scenarios.front(), .overrides = o.overrides, .axes = {}, .jobs = o.jobs, .progress = {}};
+  for (const std::string& text : o.axes) options.axes.push_back(parse_axis(text));
+  ProgressLine line(o.quiet);
+  if (line.active())
+    options.progress = [&](std::size_t done, std::size_t of) {
+      line.show(static_cast<double>(done) / static_cast<double>(of),
+                std::to_string(done) + " of " + std::to_string(of) + " points");
+    };
+  const SweepTable table = run_sweep(options);
+  line.clear();
+  if (o.csv.empty()) {
+    std::cout << table.csv;
+  } else {
+    write_file(o.csv, table.csv);
+    if (!o.quiet) std::cerr << table.points << " points are in " << o.csv << '\n';
+  }
+  for (const std::string& failure : table.failures) std::cerr << "disagg: " << failure << '\n';
+  return table.failures.empty() ? exit_code::kDone : exit_code::kSomeFailed;
+}
+
+int list(const Options& o) {
+  if (o.what != "policies") return list_command(o.what, o.json, std::cout);
+  print_choices(all_choices(), o.json, std::cout);
+  return exit_code::kDone;
+}
+
+struct Command {
+  CLI::App* app;
+  std::function<int()> act;
+};
+
+std::vector<Command> describe(CLI::App& app, Options& o) {
+  app.description("disagg simulates clusters that serve large language models to agents.");
+  app.set_version_flag("--version",
+                       "disagg " + std::string(version()) + " (" + std::string(compiler()) + ")");
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 done, 2 bad input, 3 some points of a sweep failed, 70 a broken invariant, 75 "
+      "interrupted.\n"
+      "First steps: disagg demo; disagg COMMAND --help shows an example of each.");
+  const auto add = [&](const char* name, const char* what, const char* example) {
+    CLI::App* command = app.add_subcommand(name, what);
+    command->footer(std::string("Example:\n  ") + example);
+    return command;
+  };
+  const auto add_set = [&](CLI::App* command) {
+    command
+        ->add_option("--set", o.overrides,
+                     "Change the scenario: PATH=VALUE, e.g. cluster.pools[0].replicas=4")
+        ->take_all()
+        ->expected(1)
+        ->allow_extra_args(false);
+  };
+  const auto add_common = [&](CLI::App* command) {
+    command->add_flag("--json", o.json, "Print JSON instead of tables");
+    command->add_flag("-q,--quiet", o.quiet, "No progress and no remarks on stderr");
+  };
+
+  CLI::App* run_app = add("run", "Simulate one scenario",
+                          "disagg run scenario.json --set cluster.pools[0].replicas=4 --out results/four");
+  run_app->add_option("scenario", o.scenarios, "Scenario file (JSON, comments allowed)")
+      ->required()
+      ->expected(1);
+  add_set(run_app);
+  run_app->add_option(
+      "-o,--out", o.folder,
+      "Write summary.json, requests.csv, timeseries.csv, links.csv, replicas.csv into this folder");
+  run_app->add_flag("--timeline", o.timeline, "With --out: also write timeline.json for Perfetto");
+  run_app->add_flag("--step", o.single_steps, "Reference mode: simulate token by token (slow, same results)");
+  add_common(run_app);
+
+  CLI::App* compare_app = add("compare", "Simulate scenarios and show them side by side",
+                              "disagg compare homogeneous.json heterogeneous.json");
+  compare_app->add_option("scenarios", o.scenarios, "Scenario files; changes are shown against the first")
+      ->required()
+      ->expected(2, 64);
+  add_set(compare_app);
+  compare_app->add_option("-o,--out", o.folder, "Write one folder of results a scenario into this folder");
+  compare_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_common(compare_app);
+
+  CLI::App* sweep_app = add("sweep", "Simulate every point of a grid and write a CSV",
+                            "disagg sweep scenario.json --axis cluster.pools[0].replicas=1,2,4 --axis "
+                            "workload.rate_scale=1,2 --csv sweep.csv");
+  sweep_app->add_option("scenario", o.scenarios, "Scenario file")->required()->expected(1);
+  sweep_app
+      ->add_option("--axis", o.axes, "PATH=VALUE,VALUE,...; several make a grid, the last turning fastest")
+      ->required()
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  add_set(sweep_app);
+  sweep_app->add_option("--csv", o.csv, "Write here instead of to stdout");
+  sweep_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  sweep_app->add_flag("-q,--quiet", o.quiet, "No progress and no remarks on stderr");
+
+  CLI::App* list_app =
+      add("list", "Show what scenarios can name: accelerators, models, links, memory, policies",
+          "disagg list models --json");
+  list_app->add_option("what", o.what, "accelerators, models, links, memory or policies");
+  list_app->add_flag("--json", o.json, "Print JSON instead of a table");
+
+  CLI::App* demo_app =
+      add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
+  demo_app->add_option("-o,--out", o.folder, "Folder for the results (disagg-demo)");
+  demo_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  demo_app->add_flag("-q,--quiet", o.quiet, "No progress on stderr");
+
+  return {{run_app, [&] { return run(o); }},
+          {compare_app, [&] { return compare(o); }},
+          {sweep_app, [&] { return sweep(o); }},
+          {list_app, [&] { return list(o); }},
+          {demo_app, [&] { return demo(o); }}};
+}
+
+// A word in the place of the command that is none: say which there are.
+std::optional<std::string> unknown_command(const std::vector<Command>& commands, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return std::nullopt;
+  std::vector<std::string> names;
+  for (const Command& command : commands) names.push_back(command.app->get_name());
+  if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return std::nullopt;
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  return "command " + unknown_word(argv[1], known);
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv) {
+  CLI::App app;
+  Options options;
+  const std::vector<Command> commands = describe(app, options);
+  if (const auto problem = unknown_command(commands, argc, argv)) {
+    std::cerr << "disagg: " << *problem << '\n';
+    return exit_code::kBadInput;
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const bool asked_for_help = error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success);
+    app.exit(error, std::cout, std::cerr);
+    return asked_for_help ? exit_code::kDone : exit_code::kBadInput;
+  }
+  catch_interrupts();
+  int code = exit_code::kDone;
+  const TaskResult result = guarded([&] {
+    for (const Command& command : commands)
+      if (command.app->parsed()) code = command.act();
+    std::cout.flush();
+    if (!std::cout) throw ConfigError("stdout: could not be written whole");
+    return std::string();
+  });
+  if (result.code == exit_code::kDone) return code;
+  // Every problem on a line of its own, with the program's name where the line names no file.
+  std::cerr << (result.code == exit_code::kBadInput ? "" : "disagg: ") << result.output << '\n';
+  return result.code;
+}
+
+}  // namespace disagg

@@ -1,0 +1,108 @@
+#include "experiments/metrics.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace disagg {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Null where nothing was measured: a zero would be a number that nobody observed.
+ordered_json statistics_ms(const Distribution& d) {
+  if (d.count() == 0) return nullptr;
+  ordered_json j;
+  j["mean"] = d.mean() * 1e3;
+  j["p50"] = d.quantile(0.50) * 1e3;
+  j["p90"] = d.quantile(0.90) * 1e3;
+  j["p95"] = d.quantile(0.95) * 1e3;
+  j["p99"] = d.quantile(0.99) * 1e3;
+  j["max"] = d.max() * 1e3;
+  return j;
+}
+
+}  // namespace
+
+bool meets(const Slo& slo, const RequestRecord& r) {
+  if (slo.ttft && ttft(r) > *slo.ttft) return false;
+  if (slo.tpot && tpot(r).value_or(Seconds{0}) > *slo.tpot) return false;
+  return !slo.e2el || e2el(r) <= *slo.e2el;
+}
+
+void Metrics::add(const RequestRecord& r) {
+  if (!measured(r.arrived)) return;
+  first_arrival_ = std::min(first_arrival_.value_or(r.arrived), r.arrived);
+  if (r.outcome == Outcome::rejected_queue_full) ++rejected_full_;
+  if (r.outcome == Outcome::rejected_too_large) ++rejected_large_;
+  if (r.outcome != Outcome::finished) return;
+  ++completed_;
+  input_tokens_ += r.prompt_tokens;
+  output_tokens_ += r.output_tokens;
+  last_token_ = std::max(last_token_, r.last_token);
+  ttft_.add(ttft(r).si);
+  e2el_.add(e2el(r).si);
+  if (const auto t = tpot(r)) tpot_.add(t->si);
+  queue_wait_.add((r.first_scheduled - r.arrived).si);
+  breakdown_.queue += r.first_scheduled - r.arrived;
+  breakdown_.prefill += r.first_token - r.first_scheduled;
+  breakdown_.hand_off += std::max(r.hand_off_end - r.first_token, Seconds{0});
+  breakdown_.decode += r.last_token - std::max(r.hand_off_end, r.first_token);
+  if (r.hand_off_end > r.hand_off_start) kv_transfer_.add((r.hand_off_end - r.hand_off_start).si);
+  if (r.preemptions > 0) ++preempted_;
+  if (meets(slo_, r)) ++good_;
+}
+
+void Metrics::add(Seconds now, const TokenGaps& gaps) {
+  if (now < horizon_.warm_up) return;
+  itl_.add_series(gaps.first.si, std::max(gaps.step.si, 0.0), gaps.count, gaps.weight);
+}
+
+Seconds Metrics::duration() const {
+  if (horizon_.measure) return std::max(last_token_ - horizon_.warm_up, *horizon_.measure);
+  return first_arrival_ ? last_token_ - std::max(*first_arrival_, horizon_.warm_up) : Seconds{0};
+}
+
+ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accelerators) const {
+  const double seconds = duration().si;
+  const auto rate = [&](double amount) -> ordered_json {
+    return seconds > 0 ? ordered_json(amount / seconds) : ordered_json(nullptr);
+  };
+  const auto output = static_cast<double>(output_tokens_);
+  const double total = output + static_cast<double>(input_tokens_);
+  ordered_json j;
+  j["completed"] = completed_;
+  j["rejected_queue_full"] = rejected_full_;
+  j["rejected_too_large"] = rejected_large_;
+  j["preempted_requests"] = preempted_;
+  j["total_input_tokens"] = input_tokens_;
+  j["total_output_tokens"] = output_tokens_;
+  j["duration_s"] = seconds;
+  j["ttft_ms"] = statistics_ms(ttft_);
+  j["tpot_ms"] = statistics_ms(tpot_);
+  j["itl_ms"] = statistics_ms(itl_);
+  j["e2el_ms"] = statistics_ms(e2el_);
+  j["queue_wait_ms"] = statistics_ms(queue_wait_);
+  j["kv_transfer_ms"] = statistics_ms(kv_transfer_);
+  if (completed_ > 0) {
+    const double per_request = 1e3 / static_cast<double>(completed_);
+    j["mean_time_in_ms"] = {{"queue", breakdown_.queue.si * per_request},
+                            {"prefill", breakdown_.prefill.si * per_request},
+                            {"hand_off", breakdown_.hand_off.si * per_request},
+                            {"decode", breakdown_.decode.si * per_request}};
+  }
+  j["request_throughput"] = rate(static_cast<double>(completed_));
+  j["output_throughput"] = rate(output);
+  j["total_throughput"] = rate(total);
+  j["request_goodput"] = slo_.any() ? rate(static_cast<double>(good_)) : ordered_json(nullptr);
+  const auto arrived = completed_ + rejected_full_ + rejected_large_;
+  j["slo_attainment"] = slo_.any() && arrived > 0
+                            ? ordered_json(static_cast<double>(good_) / static_cast<double>(arrived))
+                            : ordered_json(nullptr);
+  j["output_throughput_per_accelerator"] = rate(output / static_cast<double>(accelerators));
+  j["total_throughput_per_accelerator"] = rate(total / static_cast<double>(accelerators));
+  j["output_throughput_per_decode_accelerator"] = rate(output / static_cast<double>(decode_accelerators));
+  j["quantiles"] = ttft_.exact() ? "exact; itl within 0.14 %" : "within 0.14 %";
+  return j;
+}
+
+}  // namespace disagg

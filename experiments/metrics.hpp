@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/distribution.hpp"
+#include "experiments/scenario.hpp"
+#include "sim/record/records.hpp"
+
+namespace disagg {
+
+// Metrics of single requests, with vLLM's names and definitions (vllm/benchmarks/serve.py).
+inline Seconds ttft(const RequestRecord& r) { return r.first_token - r.arrived; }
+inline Seconds e2el(const RequestRecord& r) { return r.last_token - r.arrived; }
+// Nothing for a single token.
+inline std::optional<Seconds> tpot(const RequestRecord& r) {
+  if (r.output_tokens < 2) return std::nullopt;
+  return (r.last_token - r.first_token) / static_cast<double>(r.output_tokens - 1);
+}
+bool meets(const Slo& slo, const RequestRecord& r);
+
+// Where the time of the measured requests went, as sums.
+struct TimeBreakdown {
+  Seconds queue{}, prefill{}, hand_off{}, decode{};
+  Seconds total() const { return queue + prefill + hand_off + decode; }
+};
+
+// Request metrics of a run, added up as the records stream in.
+class Metrics {
+ public:
+  Metrics(const Slo& slo, const Horizon& horizon) : slo_(slo), horizon_(horizon) {}
+
+  void add(const RequestRecord& record);
+  void add(Seconds now, const TokenGaps& gaps);
+
+  bool measured(Seconds arrival) const { return arrival >= horizon_.warm_up && arrival < horizon_.end(); }
+  // From the end of the warm-up to the last token of a measured request, or to the end of the window if
+  // later.
+  Seconds duration() const;
+  std::int64_t completed() const { return completed_; }
+  TokenCount output_tokens() const { return output_tokens_; }
+  const TimeBreakdown& breakdown() const { return breakdown_; }
+
+  // The object "metrics" of summary.json. `accelerators` is the denominator of the per-accelerator figures.
+  nlohmann::ordered_json json(std::int64_t accelerators, std::int64_t decode_accelerators) const;
+
+ private:
+  Slo slo_;
+  Horizon horizon_;
+  Distribution ttft_, tpot_, itl_, e2el_, queue_wait_, kv_transfer_;
+  std::int64_t completed_ = 0, rejected_full_ = 0, rejected_large_ = 0, good_ = 0, preempted_ = 0;
+  TokenCount input_tokens_ = 0, output_tokens_ = 0;
+  TimeBreakdown breakdown_;
+  std::optional<Seconds> first_arrival_;
+  Seconds last_token_{};
+};
+
+}  // namespace disagg

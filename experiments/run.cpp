@@ -1,0 +1,205 @@
+#include "experiments/run.hpp"
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "experiments/feeder.hpp"
+#include "experiments/interrupt.hpp"
+#include "experiments/metrics.hpp"
+#include "experiments/run_folder.hpp"
+#include "experiments/summary.hpp"
+#include "experiments/time_series.hpp"
+#include "experiments/timeline.hpp"
+#include "sim/base/text.hpp"
+
+namespace disagg {
+namespace {
+
+constexpr std::array<std::string_view, 3> kOutcomes{"finished", "rejected_queue_full", "rejected_too_large"};
+
+// Streams records into metrics and, if there is a folder, into its files.
+class Recorder final : public RecordSink {
+ public:
+  Recorder(const Scenario& scenario, const std::vector<std::string>& kinds, const RunFolder* folder,
+           bool with_timeline)
+      : metrics_(scenario.slo, scenario.horizon), kinds_(kinds) {
+    if (folder == nullptr) return;
+    requests_ = folder->open("requests.csv");
+    *requests_ << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
+                  "arrived_s,first_scheduled_s,"
+                  "first_token_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,e2el_s\n";
+    if (with_timeline) timeline_.emplace(folder->open("timeline.json"));
+  }
+
+  void request(const RequestRecord& r) override {
+    ++ended_;
+    metrics_.add(r);
+    if (requests_) write(r);
+    if (timeline_) timeline_->add(r);
+  }
+  void gaps(Seconds now, const TokenGaps& gaps) override { metrics_.add(now, gaps); }
+  void span(const SpanRecord& span) override {
+    if (timeline_) timeline_->add(span);
+  }
+
+  const Metrics& metrics() const { return metrics_; }
+  std::int64_t ended() const { return ended_; }
+  Timeline* timeline() { return timeline_ ? &*timeline_ : nullptr; }
+  void finish(const RunFolder& folder) {
+    finish_writing(*requests_, folder.file("requests.csv"));
+    if (timeline_) timeline_->finish(folder.file("timeline.json").string());
+  }
+
+ private:
+  void write(const RequestRecord& r) {
+    line_ = std::to_string(r.id);
+    const auto add = [&](std::string_view text) { line_.append(",").append(text); };
+    const auto add_time = [&](Seconds t) { add(show_exact(t.si)); };
+    add(kinds_[r.kind]);
+    add(kOutcomes[static_cast<std::size_t>(r.outcome)]);
+    add(std::to_string(r.prompt_tokens));
+    add(std::to_string(r.output_tokens));
+    if (r.outcome == Outcome::finished) {
+      add(std::to_string(r.prefill_replica.index));
+      add(std::to_string(r.decode_replica.index));
+      add(std::to_string(r.preemptions));
+      for (const Seconds t : {r.arrived, r.first_scheduled, r.first_token, r.hand_off_start, r.hand_off_end,
+                              r.last_token, ttft(r)})
+        add_time(t);
+      add(tpot(r) ? show_exact(tpot(r)->si) : "");
+      add_time(e2el(r));
+    } else {
+      line_ += ",,,,";
+      line_ += show_exact(r.arrived.si) + ",,,,,,,,";
+    }
+    line_ += '\n';
+    *requests_ << line_;
+  }
+
+  Metrics metrics_;
+  std::vector<std::string> kinds_;
+  std::optional<std::ofstream> requests_;
+  std::optional<Timeline> timeline_;
+  std::string line_;
+  std::int64_t ended_ = 0;
+};
+
+double share_done(const Source& source, const Horizon& horizon, Seconds now) {
+  if (horizon.measure) return std::max(source.progress(), std::min(1.0, now / horizon.end()));
+  return source.progress();
+}
+
+std::string replica_name(const Cluster& cluster, std::uint32_t replica) {
+  const PoolId pool = cluster.pool_of(ReplicaId{replica});
+  std::uint32_t first = replica;
+  while (first > 0 && cluster.pool_of(ReplicaId{first - 1}) == pool) --first;
+  return cluster.pools()[pool.index].name + "[" + std::to_string(replica - first) + "]";
+}
+
+std::string replicas_csv(const Cluster& cluster, const std::vector<ReplicaUsage>& usage, Seconds time) {
+  std::string text = "replica,pool,utilization";
+  for (const std::string_view regime : kRegimeNames) text += "," + std::string(regime) + "_s";
+  text +=
+      ",prefill_tokens,decode_tokens,steps,mean_batch,kv_occupancy,preemptions,requests_admitted,mean_"
+      "waiting\n";
+  const auto per = [](double part, double whole) { return show_exact(whole > 0 ? part / whole : 0); };
+  for (std::uint32_t i = 0; i < usage.size(); ++i) {
+    const ReplicaUsage& u = usage[i];
+    text += replica_name(cluster, i) + "," + cluster.pools()[cluster.pool_of(ReplicaId{i}).index].name + "," +
+            per(u.busy().si, time.si);
+    for (const Seconds s : u.regimes) text += "," + show_exact(s.si);
+    text += "," + std::to_string(u.prefill_tokens) + "," + std::to_string(u.decode_tokens) + "," +
+            std::to_string(u.steps) + "," + per(u.sequence_steps, static_cast<double>(u.decode_steps)) + "," +
+            per(u.kv_seconds, time.si) + "," + std::to_string(u.preemptions) + "," +
+            std::to_string(u.admitted) + "," + per(u.waiting_seconds, time.si) + "\n";
+  }
+  return text;
+}
+
+std::string links_csv(const Simulation& simulation, Seconds time) {
+  std::string text = "link,capacity_bytes_per_s,bytes,flows,mean_load\n";
+  const Platform& platform = simulation.platform();
+  for (std::size_t i = 0; i < platform.links.size(); ++i) {
+    const LinkUsage& usage = simulation.link_usage()[i];
+    const double load = time.si > 0 ? usage.bytes.si / (platform.links[i].capacity.si * time.si) : 0;
+    text += platform.links[i].name + "," + show_exact(platform.links[i].capacity.si) + "," +
+            show_exact(usage.bytes.si) + "," + std::to_string(usage.flows) + "," + show_exact(load) + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options) {
+  const std::unique_ptr<Source> source = scenario.workload->open(scenario.cluster.seed);
+  std::optional<RunFolder> folder;
+  if (options.folder) folder.emplace(*options.folder);
+  Recorder recorder(scenario, source->kinds(), folder ? &*folder : nullptr, options.timeline);
+
+  Simulation simulation(std::move(scenario.platform));
+  scenario.cluster.single_steps = options.single_steps;
+  Cluster cluster(std::move(scenario.cluster), simulation, recorder);
+  scenario.cluster.seed = cluster.seed();
+  if (Timeline* timeline = recorder.timeline())
+    for (std::uint32_t i = 0; i < cluster.replicas().size(); ++i)
+      timeline->name_replica(ReplicaId{i}, replica_name(cluster, i));
+  const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
+
+  const std::size_t replicas = cluster.replicas().size();
+  std::vector<ReplicaUsage> at_warm_up(replicas);
+  bool warm = scenario.horizon.warm_up == Seconds{0};
+  TimeSeries series;
+  std::uint32_t events = 0;
+  simulation.run([&](Seconds next) {
+    if (!warm && next >= scenario.horizon.warm_up) {
+      simulation.pass_to(scenario.horizon.warm_up);
+      cluster.settle();
+      for (std::size_t i = 0; i < replicas; ++i) at_warm_up[i] = cluster.replicas()[i]->usage();
+      warm = true;
+    }
+    while (series.next_date() <= next) {
+      simulation.pass_to(series.next_date());
+      cluster.settle();
+      if (Timeline* timeline = recorder.timeline())
+        for (std::uint32_t i = 0; i < replicas; ++i)
+          timeline->counters(simulation.now(), ReplicaId{i}, cluster.replicas()[i]->waiting(),
+                             cluster.replicas()[i]->running(), cluster.replicas()[i]->kv().occupancy());
+      series.sample(cluster, simulation);
+    }
+    if (++events % 1024 != 0) return false;
+    if (options.progress)
+      options.progress(
+          {share_done(*source, scenario.horizon, simulation.now()), simulation.now(), recorder.ended()});
+    return interrupted();
+  });
+  if (interrupted()) throw Interrupted();
+  cluster.settle();
+  cluster.expect_empty();
+
+  RunFacts facts{.scenario = scenario,
+                 .cluster = cluster,
+                 .simulation = simulation,
+                 .metrics = recorder.metrics(),
+                 .usage = {},
+                 .measured_from = scenario.horizon.warm_up,
+                 .measured_to = simulation.now(),
+                 .trace_hash = source->trace_hash(),
+                 .notes = source->notes(),
+                 .single_steps = options.single_steps};
+  for (std::size_t i = 0; i < replicas; ++i)
+    facts.usage.push_back(warm ? cluster.replicas()[i]->usage() - at_warm_up[i] : ReplicaUsage{});
+  nlohmann::ordered_json summary = summarise(facts);
+  if (folder) {
+    recorder.finish(*folder);
+    folder->write("scenario.json", scenario.resolved);
+    folder->write("timeseries.csv", series.csv(cluster));
+    folder->write("replicas.csv",
+                  replicas_csv(cluster, facts.usage, facts.measured_to - facts.measured_from));
+    folder->write("links.csv", links_csv(simulation, simulation.now()));
+    folder->write("summary.json", summary.dump(2) + "\n");
+    folder->commit();
+  }
+  return summary;
+}
+
+}  // namespace disagg

@@ -1,0 +1,89 @@
+#include "experiments/run_folder.hpp"
+
+#include <unistd.h>
+
+#include "sim/base/config.hpp"
+
+namespace disagg {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path beside(const fs::path& file, std::string_view what) {
+  return file.string() + "." + std::string(what) + "-" + std::to_string(getpid());
+}
+
+// "results/" as "results", whose name another can be put behind.
+fs::path without_last_slash(const fs::path& folder) {
+  return folder.has_filename() ? folder : folder.parent_path();
+}
+
+}  // namespace
+
+RunFolder::RunFolder(const fs::path& folder)
+    : folder_(without_last_slash(folder)), partial_(beside(folder_, "partial")) {
+  std::error_code error;
+  if (fs::exists(folder_, error) &&
+      !(fs::is_directory(folder_, error) &&
+        (fs::is_empty(folder_, error) || fs::exists(folder_ / "summary.json", error))))
+    throw ConfigError(folder_.string() +
+                      ": exists and is no folder of results; nothing was written. Choose another with --out");
+  fs::create_directories(partial_, error);
+  if (error) throw ConfigError(folder_.string() + ": cannot make this folder: " + error.message());
+}
+
+RunFolder::~RunFolder() {
+  std::error_code ignored;
+  if (!committed_) fs::remove_all(partial_, ignored);
+}
+
+std::ofstream RunFolder::open(std::string_view name) const {
+  std::ofstream out(file(name), std::ios::binary);
+  if (!out) throw ConfigError(file(name).string() + ": cannot write this file");
+  return out;
+}
+
+void RunFolder::write(std::string_view name, std::string_view text) const {
+  std::ofstream out = open(name);
+  out << text;
+  finish_writing(out, file(name));
+}
+
+void RunFolder::commit() {
+  std::error_code error;
+  const fs::path old = beside(folder_, "old");
+  const bool replaces = fs::exists(folder_, error);
+  if (replaces) fs::rename(folder_, old, error);
+  if (!error) {
+    fs::rename(partial_, folder_, error);
+    std::error_code ignored;
+    if (error && replaces) fs::rename(old, folder_, ignored);
+  }
+  if (error) throw ConfigError(folder_.string() + ": cannot put the results here: " + error.message());
+  committed_ = true;
+  fs::remove_all(old, error);
+}
+
+void finish_writing(std::ofstream& out, const fs::path& file) {
+  out.close();
+  if (!out) throw ConfigError(file.string() + ": could not be written whole (is the disk full?)");
+}
+
+void write_file(const fs::path& file, std::string_view text) {
+  std::error_code error;
+  // A device or a pipe such as /dev/stdout takes the text itself; a file must not be put in its place.
+  const bool whole_or_not = !fs::exists(file, error) || fs::is_regular_file(file, error);
+  const fs::path partial = whole_or_not ? beside(file, "partial") : file;
+  std::ofstream out(partial, std::ios::binary);
+  if (!out) throw ConfigError(file.string() + ": cannot write this file");
+  try {
+    out << text;
+    finish_writing(out, file);
+    if (whole_or_not) fs::rename(partial, file);
+  } catch (...) {
+    if (whole_or_not) fs::remove(partial, error);
+    throw;
+  }
+}
+
+}  // namespace disagg

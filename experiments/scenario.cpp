@@ -1,0 +1,243 @@
+#include "experiments/scenario.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+
+#include "sim/base/hash.hpp"
+#include "sim/base/one_of.hpp"
+
+namespace disagg {
+namespace {
+
+// One accelerator's memory as its makers state it, less what the engine leaves free, the weights and the
+// workspace.
+struct MemoryBudget {
+  double utilisation = 0.9;
+  Bytes workspace{};
+};
+
+PrecisionPlan read_precision(Reader& r, std::string_view key, const PrecisionPlan& fallback) {
+  PrecisionPlan plan = fallback;
+  auto object = r.find_object(key);
+  if (!object) return plan;
+  const auto format = [&](std::string_view name, Precision current) {
+    return static_cast<Precision>(
+        object->choice(name, kPrecisionNames, kPrecisionNames[static_cast<std::size_t>(current)]));
+  };
+  plan.weights = format("weights", plan.weights);
+  plan.activations = format("activations", plan.activations);
+  plan.kv = format("kv", plan.kv);
+  object->done();
+  return plan;
+}
+
+std::optional<ModelSpec> read_modelled(Reader& r, std::string_view key) {
+  auto model = read_model(r, key);
+  if (!model) return std::nullopt;
+  if (const auto missing = model->not_modelled()) {
+    r.fail(key, "'" + model->name + "' cannot be simulated: " + *missing);
+    return std::nullopt;
+  }
+  return model;
+}
+
+bool has_rates(Reader& r, const Accelerator& accelerator, const PrecisionPlan& precision) {
+  std::string missing;
+  if (!accelerator.peak(precision.weights) || !accelerator.peak(precision.activations))
+    missing = "tensor rate";
+  if (!accelerator.memory_bandwidth)
+    missing += std::string(missing.empty() ? "" : " and ") + "memory bandwidth";
+  if (missing.empty()) return true;
+  r.fail("accelerator", "'" + accelerator.name + "' has no published " + missing +
+                            "; give it inline: {\"extends\": \"" + accelerator.name + "\", ...}");
+  return false;
+}
+
+// KV blocks of one replica; 0, and a problem, when the model does not fit.
+BlockCount kv_blocks(Reader& r, const PoolSetup& pool, const MemoryBudget& budget,
+                     std::optional<Bytes> given) {
+  const TransformerWork work(pool.shape.model, pool.shape.precision);
+  const auto accelerators = static_cast<double>(pool.shape.parallelism.accelerators());
+  const Bytes usable =
+      (pool.shape.accelerator.memory_capacity * budget.utilisation - budget.workspace) * accelerators;
+  const Bytes room = given ? *given : usable - work.weight_bytes();
+  // A KV head is not cut: ranks beyond the number of KV heads hold copies.
+  const double copies = std::max(1.0, static_cast<double>(pool.shape.parallelism.tp) /
+                                          static_cast<double>(pool.shape.model.num_key_value_heads));
+  const Bytes block = work.kv_bytes_per_token() * copies * static_cast<double>(pool.block_tokens);
+  if (!given && room < block) {
+    r.fail("accelerator", pool.shape.model.name + " does not fit: its weights take " +
+                              show(work.weight_bytes()) + ", and " +
+                              std::to_string(pool.shape.parallelism.accelerators()) + " x " +
+                              pool.shape.accelerator.name + " leave " + show(std::max(usable, Bytes{0})) +
+                              " (memory_utilisation " + show_number(budget.utilisation) + ", workspace " +
+                              show(budget.workspace) + " each); raise tp or pp");
+    return 0;
+  }
+  const auto blocks = static_cast<BlockCount>(std::floor(room / block));
+  if (blocks < 1)
+    r.fail("kv_capacity", "holds not even one block of " + std::to_string(pool.block_tokens) + " tokens (" +
+                              show(block) + ")");
+  return blocks;
+}
+
+std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& model,
+                                   const PrecisionPlan& precision, std::vector<std::string>& assumptions) {
+  PoolSetup pool;
+  pool.name = r.get<std::string>("name");
+  pool.role = static_cast<Role>(r.choice("role", kRoleNames, "mixed"));
+  pool.replicas = r.get<std::int64_t>("replicas", Range::positive);
+  if (pool.replicas > 100'000) r.fail("replicas", "must be at most 100000");
+  pool.shape.precision = read_precision(r, "precision", precision);
+  if (auto parallelism = r.find_object("parallelism")) {
+    pool.shape.parallelism.tp = parallelism->get_or<std::int64_t>("tp", "1", Range::positive);
+    pool.shape.parallelism.pp = parallelism->get_or<std::int64_t>("pp", "1", Range::positive);
+    parallelism->done();
+  }
+  const auto accelerator = read_accelerator(r, "accelerator");
+  const auto batching = r.variant("batching", "chunked");
+  const auto policy = batching ? OneOf<BatchPolicy>::read(*batching) : std::nullopt;
+  const auto times = r.variant("service", "roofline");
+  auto service = times ? OneOf<ServiceModel>::read(*times) : std::nullopt;
+  // vLLM's defaults: 0.9 of the memory, of which weights, activations and graphs take their share first.
+  const MemoryBudget budget{.utilisation = r.get_or<double>("memory_utilisation", "0.9", Range::fraction),
+                            .workspace = r.get_or<Bytes>("workspace", "3 GB", Range::non_negative)};
+  const auto capacity = r.find<Bytes>("kv_capacity", Range::positive);
+  pool.block_tokens = r.get_or<TokenCount>("block_tokens", "16", Range::positive);
+  r.done();
+  if (!model || !accelerator || !policy || !service || !r.problems().empty()) return std::nullopt;
+
+  pool.shape.model = *model;
+  pool.shape.accelerator = *accelerator;
+  pool.service = std::move(*service);
+  pool.rules = rules_of(*policy);
+  if (pool.shape.parallelism.pp > model->num_hidden_layers)
+    r.fail("parallelism", "pp " + std::to_string(pool.shape.parallelism.pp) + " exceeds the " +
+                              std::to_string(model->num_hidden_layers) + " layers of " + model->name);
+  if (model->num_attention_heads % pool.shape.parallelism.tp != 0)
+    r.fail("parallelism", "tp " + std::to_string(pool.shape.parallelism.tp) + " does not divide the " +
+                              std::to_string(model->num_attention_heads) + " heads of " + model->name);
+  if (!has_rates(r, *accelerator, pool.shape.precision)) return std::nullopt;
+  pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
+  if (accelerator->efficiency.assumed && std::holds_alternative<Roofline>(pool.service))
+    assumptions.push_back("efficiencies of " + accelerator->name + ": " + accelerator->efficiency.source);
+  return pool;
+}
+
+// Roles must make a cluster that can serve.
+void check_roles(Reader& cluster, const std::vector<PoolSetup>& pools) {
+  const auto has = [&](Role role) {
+    return std::any_of(pools.begin(), pools.end(), [&](const PoolSetup& p) { return p.role == role; });
+  };
+  if (has(Role::prefill) != has(Role::decode))
+    cluster.fail("pools", has(Role::prefill) ? "there are prefill pools but no decode pool"
+                                             : "there are decode pools but no prefill pool");
+  std::set<std::string> names;
+  for (const PoolSetup& pool : pools) {
+    if (!names.insert(pool.name).second) cluster.fail("pools", "two pools are named '" + pool.name + "'");
+    if (pool.shape.precision.kv != pools.front().shape.precision.kv) {
+      cluster.fail("pools",
+                   "all pools need the same KV precision: a conversion at the hand-off is not modelled");
+      break;
+    }
+  }
+}
+
+// Replicas whose KV cache may travel, by where from and where to.
+struct HandOffEnds {
+  std::vector<ReplicaId> from, to;
+};
+
+HandOffEnds hand_off_ends(const std::vector<PoolSetup>& pools, const RoutingPolicy& router) {
+  const bool any_to_any =
+      std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::any_to_any; }, router);
+  HandOffEnds ends;
+  std::uint32_t next = 0;
+  for (const PoolSetup& pool : pools) {
+    for (std::int64_t i = 0; i < pool.replicas; ++i, ++next) {
+      if (any_to_any || pool.role == Role::prefill) ends.from.push_back({next});
+      if (any_to_any || pool.role == Role::decode) ends.to.push_back({next});
+    }
+  }
+  return ends;
+}
+
+void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const PrecisionPlan& precision,
+                  Scenario& scenario) {
+  std::vector<Reader> pool_readers = cluster.objects("pools");
+  if (pool_readers.empty() && cluster.has("pools") &&
+      cluster.node().find("pools")->kind == ConfigNode::Kind::array)
+    cluster.fail("pools", "is empty");
+  for (const Reader& reader : pool_readers)
+    if (auto pool = read_pool(reader, model, precision, scenario.assumptions))
+      scenario.cluster.pools.push_back(std::move(*pool));
+
+  const auto topology_reader = cluster.variant("topology", "nvlink-hosts");
+  const auto topology = topology_reader ? OneOf<TopologyPolicy>::read(*topology_reader) : std::nullopt;
+  const auto router_reader = cluster.variant("router", "least-loaded");
+  auto router = router_reader ? OneOf<RoutingPolicy>::read(*router_reader) : std::nullopt;
+  const auto admission_reader = cluster.variant("admission", "unbounded");
+  const auto admission = admission_reader ? OneOf<AdmissionPolicy>::read(*admission_reader) : std::nullopt;
+  const auto hand_off_reader = cluster.variant("hand_off", "whole");
+  const auto hand_off = hand_off_reader ? OneOf<HandOffPolicy>::read(*hand_off_reader) : std::nullopt;
+  cluster.done();
+  if (!cluster.problems().empty()) return;
+
+  check_roles(cluster, scenario.cluster.pools);
+  if (std::holds_alternative<MixedPool>(*router) && std::holds_alternative<LayerwiseHandOff>(*hand_off))
+    cluster.fail("hand_off",
+                 "layerwise cannot be combined with the mixed-pool router, whose replicas may preempt a "
+                 "prompt on its way");
+  const PlacedCluster placed = place(*topology, scenario.cluster.pools, cluster);
+  if (!cluster.problems().empty()) return;
+  const HandOffEnds ends = hand_off_ends(scenario.cluster.pools, *router);
+  RoutedCluster routed = route_hand_offs(placed, ends.from, ends.to, costs_of(*hand_off).overhead);
+  scenario.cluster.router = std::move(*router);
+  scenario.cluster.admission = *admission;
+  scenario.cluster.hand_off = *hand_off;
+  scenario.cluster.routes = std::move(routed.routes);
+  scenario.platform = std::move(routed.platform);
+  scenario.hosts = placed.hosts;
+}
+
+}  // namespace
+
+Scenario read_scenario(ConfigNode root, const std::string& name) {
+  Scenario scenario;
+  Problems problems;
+  Reader r(root, "", problems);
+  scenario.name = r.get_or<std::string>("name", name);
+  r.find<std::string>("description");
+  scenario.cluster.seed =
+      static_cast<std::uint64_t>(r.get_or<std::int64_t>("seed", "1", Range::non_negative));
+  const auto model = read_modelled(r, "model");
+  const PrecisionPlan precision = read_precision(r, "precision", {});
+  if (auto slo = r.find_object("slo")) {
+    scenario.slo.ttft = slo->find<Seconds>("ttft", Range::positive);
+    scenario.slo.tpot = slo->find<Seconds>("tpot", Range::positive);
+    scenario.slo.e2el = slo->find<Seconds>("e2el", Range::positive);
+    slo->done();
+  }
+  if (auto horizon = r.find_object("horizon")) {
+    scenario.horizon.warm_up = horizon->get_or<Seconds>("warm_up", "0 s", Range::non_negative);
+    scenario.horizon.measure = horizon->find<Seconds>("measure", Range::positive);
+    horizon->done();
+  }
+  scenario.workload = read_workload(r, "workload");
+  if (auto cluster = r.object("cluster")) read_cluster(*cluster, model, precision, scenario);
+  r.done();
+  problems.throw_if_any();
+  scenario.resolved = root.dump(true);
+  scenario.hash = Hash{}.add(root.dump(false)).hex();
+  return scenario;
+}
+
+Scenario load_scenario(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  ConfigNode root = load_config(file);
+  for (const std::string& assignment : overrides) override_config(root, assignment);
+  return read_scenario(std::move(root), file.stem().string());
+}
+
+}  // namespace disagg

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/serving/cluster.hpp"
+#include "topology/topology.hpp"
+#include "workloads/source.hpp"
+
+namespace disagg {
+
+// Upper bounds a request must meet, all of them, to count as good.
+struct Slo {
+  std::optional<Seconds> ttft, tpot, e2el;
+
+  bool any() const { return ttft || tpot || e2el; }
+};
+
+// Which requests are measured: those that arrive in [warm_up, warm_up + measure). Without `measure`: all
+// after the warm-up. The workload ends with the measured window, and the run when the last request has left.
+struct Horizon {
+  Seconds warm_up{};
+  std::optional<Seconds> measure;
+
+  Seconds end() const { return measure ? warm_up + *measure : kNever; }
+};
+
+// A scenario, checked: everything that a run needs.
+struct Scenario {
+  std::string name;
+  std::string hash;      // of the resolved text; paths as written
+  std::string resolved;  // JSON with all defaults, valid from any folder
+  ClusterSetup cluster;
+  Platform platform;
+  std::int64_t hosts = 0;
+  std::unique_ptr<Workload> workload;
+  Slo slo;
+  Horizon horizon;
+  std::vector<std::string> assumptions;  // constants that no measurement or datasheet stands behind
+};
+
+// Reads and checks a scenario file with overrides ("path=value") on top. Throws ConfigError with every
+// problem.
+Scenario load_scenario(const std::filesystem::path& file, std::span<const std::string> overrides = {});
+// The same for a configuration that is in memory already.
+Scenario read_scenario(ConfigNode root, const std::string& name);
+
+}  // namespace disagg

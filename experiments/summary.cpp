@@ -1,0 +1,239 @@
+#include "experiments/summary.hpp"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "sim/base/text.hpp"
+#include "version.hpp"
+
+namespace disagg {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json ratio(double part, double whole) {
+  return whole > 0 ? ordered_json(part / whole) : ordered_json(nullptr);
+}
+
+struct PoolTotals {
+  ReplicaUsage usage;
+  Seconds time{};  // all replicas together
+  std::size_t replicas = 0;
+};
+
+PoolTotals totals(const RunFacts& facts, PoolId pool) {
+  PoolTotals t;
+  for (std::size_t i = 0; i < facts.usage.size(); ++i) {
+    if (facts.cluster.pool_of(ReplicaId{static_cast<std::uint32_t>(i)}) != pool) continue;
+    t.usage += facts.usage[i];
+    t.time += facts.measured_to - facts.measured_from;
+    ++t.replicas;
+  }
+  return t;
+}
+
+ordered_json phase_json(const Work& work, TokenCount tokens, double peak_intensity) {
+  if (tokens == 0) return nullptr;
+  return {{"tokens", tokens},
+          {"flops", work.flops.si},
+          {"bytes", work.bytes.si},
+          {"oi_flop_per_byte", intensity(work).si},
+          {"oi_over_ridge", intensity(work).si / peak_intensity}};
+}
+
+ordered_json pool_json(const PoolSetup& pool, const TransformerWork& work, const PoolTotals& t) {
+  const ReplicaUsage& u = t.usage;
+  const Accelerator& a = pool.shape.accelerator;
+  const auto per_replica = static_cast<double>(pool.shape.parallelism.accelerators());
+  const FlopsPerSecond peak = *a.peak(pool.shape.precision.weights) * per_replica;
+  const BytesPerSecond bandwidth = *a.memory_bandwidth * per_replica;
+  const double ridge = (peak / bandwidth).si;
+  ordered_json j;
+  j["role"] = kRoleNames[static_cast<std::size_t>(pool.role)];
+  j["accelerator"] = a.name;
+  j["replicas"] = pool.replicas;
+  j["accelerators"] = pool.replicas * pool.shape.parallelism.accelerators();
+  j["utilization"] = ratio(u.busy().si, t.time.si);
+  ordered_json regimes;
+  for (std::size_t i = 0; i < kRegimeNames.size(); ++i)
+    regimes[std::string(kRegimeNames[i])] = ratio(u.regimes[i].si, t.time.si);
+  j["time_in_regime"] = regimes;
+  j["mfu"] = ratio((u.prefill.flops + u.decode.flops).si, (peak * t.time).si);
+  j["mbu"] = ratio((u.prefill.bytes + u.decode.bytes).si, (bandwidth * t.time).si);
+  j["ridge_flop_per_byte"] = ridge;
+  j["prefill"] = phase_json(u.prefill, u.prefill_tokens, ridge);
+  j["decode"] = phase_json(u.decode, u.decode_tokens, ridge);
+  const double batch = u.decode_steps > 0 ? u.sequence_steps / static_cast<double>(u.decode_steps) : 0;
+  j["mean_batch"] = ratio(u.sequence_steps, static_cast<double>(u.decode_steps));
+  j["max_sequences"] = pool.rules.max_sequences;
+  if (batch > 0) {
+    const double context = u.context_steps / u.sequence_steps;
+    j["mean_context_tokens"] = context;
+    j["cf_bytes_per_request"] = work.capacity_footprint(context, batch).si;
+    j["cf_kv_bytes_per_request"] = (work.kv_bytes_per_token() * context).si;
+  }
+  j["kv_capacity_tokens"] = pool.kv_blocks * pool.block_tokens;
+  j["kv_occupancy"] = ratio(u.kv_seconds, t.time.si);
+  j["preemptions"] = u.preemptions;
+  j["mean_waiting"] =
+      ratio(u.waiting_seconds, (t.time / static_cast<double>(std::max<std::size_t>(t.replicas, 1))).si);
+  j["kv_bytes_per_token"] = work.kv_bytes_per_token().si;
+  j["weight_bytes"] = work.weight_bytes().si;
+  return j;
+}
+
+std::string percent(double share) { return show_number(share * 100, 3) + " %"; }
+
+// Where requests lose their time, and what limits that place.
+ordered_json bottleneck(const RunFacts& facts, const ordered_json& pools) {
+  const TimeBreakdown& spent = facts.metrics.breakdown();
+  const double total = spent.total().si;
+  ordered_json j;
+  if (total <= 0 || facts.metrics.completed() == 0) {
+    j["sentence"] = "No request was completed in the measured time.";
+    return j;
+  }
+  const bool disaggregated =
+      spent.hand_off.si > 0 || std::any_of(facts.cluster.pools().begin(), facts.cluster.pools().end(),
+                                           [](const PoolSetup& p) { return p.role != Role::mixed; });
+  const double prompt_time = (spent.queue + spent.prefill).si;
+  const bool at_hand_off = spent.hand_off.si > prompt_time && spent.hand_off > spent.decode;
+  if (at_hand_off) {
+    j["stage"] = "hand-off";
+    j["regime"] = "network";
+    j["sentence"] = "Requests spend " + percent(spent.hand_off.si / total) +
+                    " of their time in the hand-off of the KV cache: the network, or room at the decode "
+                    "replicas, limits.";
+    return j;
+  }
+  const bool at_prompt = prompt_time > spent.decode.si;
+  const Role role = !disaggregated ? Role::mixed : at_prompt ? Role::prefill : Role::decode;
+  // Of the pools with that role (or else of the mixed ones) the busiest.
+  const auto busiest = [&](Role wanted) -> std::string {
+    std::string name;
+    double most = -1;
+    for (const PoolSetup& pool : facts.cluster.pools()) {
+      const ordered_json& utilization = pools.at(pool.name).at("utilization");
+      if (pool.role != wanted || !utilization.is_number() || utilization.get<double>() <= most) continue;
+      most = utilization.get<double>();
+      name = pool.name;
+    }
+    return name;
+  };
+  std::string name = busiest(role);
+  if (name.empty()) name = busiest(Role::mixed);
+  const ordered_json& pool = pools.at(name);
+  std::size_t regime = 0;
+  const ordered_json& regimes = pool.at("time_in_regime");
+  const auto share = [&](std::size_t i) { return regimes.at(std::string(kRegimeNames[i])).get<double>(); };
+  for (std::size_t i = 1; i < static_cast<std::size_t>(Regime::idle); ++i)
+    if (share(i) > share(regime)) regime = i;
+  constexpr std::array<std::string_view, 5> kRemedies{
+      "more arithmetic there would help most", "more memory bandwidth there would help most",
+      "more KV cache room there would help most", "faster links there would help most",
+      "a leaner serving engine would help most"};
+  j["pool"] = name;
+  j["stage"] = at_prompt ? "prefill" : "decode";
+  j["regime"] = kRegimeNames[regime];
+  std::string sentence = "Requests spend " + percent((at_prompt ? prompt_time : spent.decode.si) / total) +
+                         " of their time " + (at_prompt ? "waiting for and in the prefill" : "decoding") +
+                         " in pool '" + name + "', which is " + std::string(kRegimeNames[regime]) +
+                         "-bound " + percent(share(regime)) + " and idle " +
+                         percent(share(static_cast<std::size_t>(Regime::idle))) + " of the time";
+  if (!at_prompt && pool.at("mean_batch").is_number())
+    sentence += " (mean batch " + show_number(pool.at("mean_batch").get<double>(), 3) + ", KV cache " +
+                percent(pool.at("kv_occupancy").get<double>()) + " full)";
+  if (spent.queue.si / total > 0.2)
+    sentence += "; " + percent(spent.queue.si / total) + " of their time is queueing";
+  j["sentence"] = sentence + ": " + std::string(kRemedies[regime]) + ".";
+  return j;
+}
+
+ordered_json links_json(const RunFacts& facts) {
+  const double seconds = (facts.measured_to - Seconds{0}).si;
+  const auto& usage = facts.simulation.link_usage();
+  std::size_t most = 0;
+  double most_load = 0;
+  Bytes bytes{};
+  for (std::size_t i = 0; i < usage.size(); ++i) {
+    const double load =
+        seconds > 0 ? usage[i].bytes.si / (facts.simulation.platform().links[i].capacity.si * seconds) : 0;
+    bytes += usage[i].bytes;
+    if (load <= most_load) continue;
+    most_load = load;
+    most = i;
+  }
+  ordered_json j;
+  j["count"] = usage.size();
+  j["bytes"] = bytes.si;
+  j["most_loaded"] = most_load > 0 ? ordered_json{{"name", facts.simulation.platform().links[most].name},
+                                                  {"mean_load", most_load}}
+                                   : ordered_json(nullptr);
+  return j;
+}
+
+}  // namespace
+
+std::optional<double> dollars_per_hour(const std::vector<PoolSetup>& pools) {
+  double sum = 0;
+  for (const PoolSetup& pool : pools) {
+    if (!pool.shape.accelerator.rent) return std::nullopt;
+    sum += pool.shape.accelerator.rent->si * 3600 *
+           static_cast<double>(pool.replicas * pool.shape.parallelism.accelerators());
+  }
+  return sum;
+}
+
+ordered_json summarise(const RunFacts& facts) {
+  const auto& pools = facts.cluster.pools();
+  std::int64_t accelerators = 0;
+  std::int64_t decode_accelerators = 0;
+  for (const PoolSetup& pool : pools) {
+    accelerators += pool.replicas * pool.shape.parallelism.accelerators();
+    if (pool.role != Role::prefill)
+      decode_accelerators += pool.replicas * pool.shape.parallelism.accelerators();
+  }
+  ordered_json j;
+  j["schema_version"] = 1;
+  j["name"] = facts.scenario.name;
+  j["metrics"] = facts.metrics.json(accelerators, decode_accelerators);
+  ordered_json by_pool;
+  for (std::uint32_t p = 0; p < pools.size(); ++p)
+    by_pool[pools[p].name] = pool_json(pools[p], facts.cluster.work(PoolId{p}), totals(facts, PoolId{p}));
+  j["pools"] = by_pool;
+  j["links"] = links_json(facts);
+  const auto cost = dollars_per_hour(pools);
+  const double output_rate =
+      facts.metrics.duration().si > 0
+          ? static_cast<double>(facts.metrics.output_tokens()) / facts.metrics.duration().si
+          : 0;
+  j["cluster"] = {
+      {"accelerators", accelerators},
+      {"decode_accelerators", decode_accelerators},
+      {"hosts", facts.scenario.hosts},
+      {"rent_usd_per_hour", cost ? ordered_json(*cost) : ordered_json(nullptr)},
+      {"usd_per_million_output_tokens",
+       cost && output_rate > 0 ? ordered_json(*cost / 3600 / output_rate * 1e6) : ordered_json(nullptr)}};
+  j["bottleneck"] = bottleneck(facts, by_pool);
+  std::vector<std::string> sources;
+  for (const PoolSetup& pool : pools) {
+    const Accelerator& a = pool.shape.accelerator;
+    sources.push_back(a.name + ": " + a.provenance.source);
+  }
+  std::sort(sources.begin(), sources.end());
+  sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
+  j["provenance"] = {{"version", version()},
+                     {"scenario_hash", facts.scenario.hash},
+                     {"trace_hash", facts.trace_hash},
+                     {"seed", facts.scenario.cluster.seed},
+                     {"mode", facts.single_steps ? "steps" : "spans"},
+                     {"network", "simgrid, max-min fair"},
+                     {"first_token", "emitted when the prefill ends, before the KV hand-off"},
+                     {"datasheets", sources},
+                     {"assumed", facts.scenario.assumptions},
+                     {"notes", facts.notes}};
+  return j;
+}
+
+}  // namespace disagg

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/metrics.hpp"
+#include "experiments/scenario.hpp"
+#include "sim/serving/cluster.hpp"
+
+namespace disagg {
+
+// What a run has left behind when it ends.
+struct RunFacts {
+  const Scenario& scenario;
+  const Cluster& cluster;
+  const Simulation& simulation;
+  const Metrics& metrics;
+  std::vector<ReplicaUsage> usage;  // [replica], of the measured time
+  Seconds measured_from{}, measured_to{};
+  std::string trace_hash;
+  std::vector<std::string> notes;
+  bool single_steps = false;
+};
+
+// The contents of summary.json: metrics, pools, links, bottleneck, provenance.
+nlohmann::ordered_json summarise(const RunFacts& facts);
+
+// What the cluster costs to rent for an hour, where the catalog has a price for every accelerator in it.
+std::optional<double> dollars_per_hour(const std::vector<PoolSetup>& pools);
+
+}  // namespace disagg

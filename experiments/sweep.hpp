@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "experiments/processes.hpp"
+
+namespace disagg {
+
+// One path of the scenario and the values it takes.
+struct Axis {
+  std::string path;
+  std::vector<std::string> values;
+};
+
+// Reads "cluster.pools[0].replicas=1,2,4". A value that holds commas is JSON in brackets or quotes. Throws
+// ConfigError.
+Axis parse_axis(const std::string& text);
+
+struct SweepOptions {
+  std::filesystem::path scenario;
+  std::vector<std::string> overrides;
+  std::vector<Axis> axes;
+  std::size_t jobs = 1;
+  std::function<void(std::size_t done, std::size_t of)> progress;
+};
+
+struct SweepTable {
+  std::string csv;  // one row a point, in grid order: the last axis turns fastest
+  std::size_t points = 0;
+  std::vector<std::string> failures;  // "point 3 (path=value): message"
+};
+
+// Runs every point of the grid. A point's row does not depend on jobs or order. Throws ConfigError before
+// anything runs when a point cannot be read, and Interrupted.
+SweepTable run_sweep(const SweepOptions& options);
+
+}  // namespace disagg

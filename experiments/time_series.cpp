@@ -1,0 +1,45 @@
+#include "experiments/time_series.hpp"
+
+#include "sim/base/text.hpp"
+
+namespace disagg {
+
+void TimeSeries::sample(const Cluster& cluster, const Simulation& simulation) {
+  Sample sample{.time = next_,
+                .flows = simulation.flows_in_flight(),
+                .pools = std::vector<PoolState>(cluster.pools().size())};
+  for (std::uint32_t i = 0; i < cluster.replicas().size(); ++i) {
+    const Replica& replica = *cluster.replicas()[i];
+    const std::uint32_t pool = cluster.pool_of(ReplicaId{i}).index;
+    PoolState& state = sample.pools[pool];
+    state.waiting += replica.waiting();
+    state.running += replica.running();
+    state.kv_occupancy += replica.kv().occupancy() / static_cast<double>(cluster.pools()[pool].replicas);
+    state.prefill_tokens += replica.usage().prefill_tokens;
+    state.decode_tokens += replica.usage().decode_tokens;
+  }
+  samples_.push_back(std::move(sample));
+  if (samples_.size() >= kMostSamples) {
+    for (std::size_t i = 0; 2 * i < samples_.size(); ++i) samples_[i] = std::move(samples_[2 * i]);
+    samples_.resize((samples_.size() + 1) / 2);
+    interval_ *= 2;
+    next_ = samples_.back().time;
+  }
+  next_ += interval_;
+}
+
+std::string TimeSeries::csv(const Cluster& cluster) const {
+  std::string text = "time_s,pool,waiting,running,kv_occupancy,prefill_tokens,decode_tokens,kv_flows\n";
+  for (const Sample& sample : samples_) {
+    for (std::size_t p = 0; p < sample.pools.size(); ++p) {
+      const PoolState& s = sample.pools[p];
+      text += show_exact(sample.time.si) + "," + cluster.pools()[p].name + "," + std::to_string(s.waiting) +
+              "," + std::to_string(s.running) + "," + show_exact(s.kv_occupancy) + "," +
+              std::to_string(s.prefill_tokens) + "," + std::to_string(s.decode_tokens) + "," +
+              std::to_string(sample.flows) + "\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace disagg

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "sim/base/quantity.hpp"
+#include "sim/engine/agenda.hpp"
+#include "sim/engine/network.hpp"
+
+namespace disagg {
+
+// What one direction of a link carried.
+struct LinkUsage {
+  Bytes bytes{};
+  std::int64_t flows = 0;
+};
+
+// The clock, the agenda of compute events and the network, advanced together. One per process.
+class Simulation {
+ public:
+  explicit Simulation(Platform platform);
+
+  Seconds now() const { return now_; }
+  void at(Seconds time, Action act) { agenda_.at(std::max(time, now_), act); }
+  void after(Seconds delay, Action act) { agenda_.at(now_ + delay, act); }
+
+  // Sends `bytes` over a route: the route's latency first, then the flow, then `done`.
+  void transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done);
+
+  // Runs events until none is left or `stop` returns true; `stop` is asked before each event with its date.
+  template <class Stop>
+  void run(Stop&& stop) {
+    while (true) {
+      const Seconds due = agenda_.next_date();
+      const Seconds flow = network_ ? network_->next_date() : kNever;
+      const Seconds next = std::min(due, flow);
+      if (next == kNever || stop(next)) return;
+      if (flow <= due) {
+        advance_network(flow);
+      } else {
+        now_ = due;
+        agenda_.pop()();
+      }
+    }
+  }
+
+  // Moves the clock forward in an empty stretch. Precondition: no event is due before `date`.
+  void pass_to(Seconds date) { now_ = std::max(now_, date); }
+
+  const Platform& platform() const { return platform_; }
+  const std::vector<LinkUsage>& link_usage() const { return usage_; }
+  std::int64_t flows_in_flight() const { return in_flight_; }
+
+ private:
+  void advance_network(Seconds date);
+  void arrived(std::uint32_t transfer);
+
+  struct Transfer {
+    RouteId route;
+    Bytes bytes;
+    BytesPerSecond limit;
+    Action done;
+  };
+
+  Platform platform_;
+  Agenda agenda_;
+  std::unique_ptr<Network> network_;  // made with the first flow: most runs of one pool have none
+  std::vector<Transfer> transfers_;
+  std::vector<std::uint32_t> free_transfers_;
+  std::vector<LinkUsage> usage_;
+  std::int64_t in_flight_ = 0;
+  Seconds now_{};
+};
+
+}  // namespace disagg

@@ -1,0 +1,71 @@
+#pragma once
+
+#include "sim/base/quantity.hpp"
+#include "sim/hardware/accelerator.hpp"
+#include "sim/model/model_spec.hpp"
+
+namespace disagg {
+
+// Number formats of a pool. Matrix products run at the rate of the weights' format (activations are quantised
+// on the fly), attention at that of the activations.
+struct PrecisionPlan {
+  Precision weights = Precision::bf16;
+  Precision activations = Precision::bf16;
+  Precision kv = Precision::bf16;
+};
+
+// Work and the memory traffic it costs.
+struct Work {
+  Flops flops{};
+  Bytes bytes{};
+
+  Work& operator+=(const Work& b) {
+    flops += b.flops;
+    bytes += b.bytes;
+    return *this;
+  }
+  friend Work operator+(Work a, const Work& b) { return a += b; }
+  friend Work operator*(Work a, double k) { return {a.flops * k, a.bytes * k}; }
+};
+
+// Operational intensity; zero without traffic.
+inline FlopsPerByte intensity(const Work& w) { return w.bytes.si > 0 ? w.flops / w.bytes : FlopsPerByte{0}; }
+
+// A product of `tokens` rows with a weight of d_in x d_out: F = 2 T d_in d_out, Q = b_w d_in d_out + b_a T
+// (d_in + d_out).
+Work linear_work(double tokens, double d_in, double d_out, double weight_bytes, double activation_bytes);
+
+// Query-key pairs of `tokens` new tokens on a cached prefix, causal: L p + L (L + 1) / 2.
+double causal_pairs(TokenCount prefix, TokenCount tokens);
+
+// Attention core, fused (flash): F = 4 h d_h P, Q = 2 b_a h d_h T + 2 b_kv h_kv d_h S, per layer.
+Work attention_work(double pairs, double tokens, double context, double heads, double kv_heads,
+                    double head_dim, double activation_bytes, double kv_bytes);
+
+// FLOPs and bytes of a whole dense transformer by phase, as linear functions of what varies. One replica, all
+// layers and all its accelerators together. Formulas: Zhao and Liu, arXiv 2601.22001, and Williams et al.,
+// CACM 2009.
+class TransformerWork {
+ public:
+  TransformerWork(const ModelSpec& model, const PrecisionPlan& precision);
+
+  // New tokens through all linear layers; `logits` of them through the LM head. `weight_reads` is how often
+  // the weights are read: 1 for a step, a share of it for one phase of a mixed step.
+  Work linear(double tokens, double logits, double weight_reads) const;
+  // Attention of `tokens` new tokens: `pairs` query-key pairs over `context` tokens read from the KV cache.
+  Work attention(double pairs, double tokens, double context) const;
+
+  Bytes weight_bytes() const { return weights_; }             // resident: all weights, input table included
+  Bytes kv_bytes_per_token() const { return kv_per_token_; }  // all layers
+  // Capacity footprint of one request: its KV cache and its share of the weights in a batch of `batch`.
+  Bytes capacity_footprint(double context, double batch) const {
+    return kv_per_token_ * context + weights_ / batch;
+  }
+
+ private:
+  Bytes weights_{}, weights_read_{}, head_weights_{};
+  Flops flops_per_token_{}, flops_per_logit_{}, flops_per_pair_{};
+  Bytes activations_per_token_{}, activations_per_logit_{}, query_bytes_per_token_{}, kv_per_token_{};
+};
+
+}  // namespace disagg

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "sim/base/ids.hpp"
+#include "sim/base/quantity.hpp"
+
+namespace disagg {
+
+enum class Outcome { finished, rejected_queue_full, rejected_too_large };
+
+// The life of one request, told when it ends. Facts only; everything else derives from them.
+struct RequestRecord {
+  std::uint64_t id = 0;  // position in the workload
+  std::uint32_t kind = 0;
+  Outcome outcome = Outcome::finished;
+  TokenCount prompt_tokens = 0, output_tokens = 0;
+  ReplicaId prefill_replica, decode_replica;
+  std::int32_t preemptions = 0;
+  Seconds arrived{};
+  Seconds first_scheduled{};                 // start of the first step that works on it
+  Seconds first_token{};                     // end of the step that completes the prompt
+  Seconds hand_off_start{}, hand_off_end{};  // equal when the KV cache stays where it is
+  Seconds last_token{};
+};
+
+// `weight` sequences each saw `count` gaps between tokens: first, first + step, first + 2 step, ...
+struct TokenGaps {
+  Seconds first{};
+  Seconds step{};
+  std::int64_t count = 1;
+  std::int64_t weight = 1;
+};
+
+enum class SpanKind { prefill, decode, mixed };
+
+// Steps of one replica whose batch did not change but for the growing contexts.
+struct SpanRecord {
+  ReplicaId replica;
+  SpanKind kind = SpanKind::decode;
+  Seconds start{}, end{};
+  std::int64_t steps = 0;
+  std::int64_t sequences = 0;  // decoding
+  TokenCount prefill_tokens = 0;
+};
+
+// Receives facts as they happen. Nothing is kept by the simulation itself.
+class RecordSink {
+ public:
+  virtual ~RecordSink() = default;
+  virtual void request(const RequestRecord&) = 0;
+  virtual void gaps(Seconds now, const TokenGaps&) = 0;
+  virtual void span(const SpanRecord&) = 0;
+};
+
+}  // namespace disagg

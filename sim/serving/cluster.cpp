@@ -1,0 +1,250 @@
+#include "sim/serving/cluster.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "sim/base/expect.hpp"
+
+namespace disagg {
+
+HandOffCosts HandOffCosts::read(Reader& r) {
+  // 0.39 ms before the first byte: fitted on Mooncake's transfers between H800 hosts (hardware catalog).
+  return {.overhead = r.get_or<Seconds>("overhead", "390 us", Range::non_negative),
+          .rate_limit = r.find<BytesPerSecond>("rate_limit", Range::positive).value_or(Network::kNoLimit)};
+}
+
+std::span<const HandOffFlow> HandOffRoutes::flows(ReplicaId from, ReplicaId to) const {
+  const auto found = flows_.find(key(from, to));
+  expect(found != flows_.end(), "a hand-off between replicas without a route");
+  return found->second;
+}
+
+Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
+    : setup_(std::move(setup)), simulation_(simulation), sink_(sink) {
+  std::vector<RouterReplica> candidates;
+  for (std::uint32_t p = 0; p < setup_.pools.size(); ++p) {
+    const PoolSetup& pool = setup_.pools[p];
+    services_.push_back(std::make_unique<ServiceTime>(pool.service, pool.shape));
+    works_.push_back(std::make_unique<TransformerWork>(pool.shape.model, pool.shape.precision));
+    for (std::int64_t i = 0; i < pool.replicas; ++i) {
+      const ReplicaId id{static_cast<std::uint32_t>(replicas_.size())};
+      const ReplicaSetup replica{*services_.back(), *works_.back(), pool.rules, pool.kv_blocks,
+                                 pool.block_tokens};
+      replicas_.push_back(
+          std::make_unique<Replica>(id, replica, simulation_, requests_, *this, sink_, setup_.single_steps));
+      pool_of_.push_back(PoolId{p});
+      candidates.push_back({id, pool.role, pool.kv_blocks * pool.block_tokens});
+    }
+  }
+  loads_.resize(replicas_.size());
+  inbound_.resize(replicas_.size());
+  std::visit([&](auto& router) { router.begin(candidates, setup_.seed); }, setup_.router);
+}
+
+Cluster::~Cluster() = default;
+
+void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens,
+                     TokenCount output_tokens) {
+  ++counts_.arrived;
+  RequestRecord record;
+  record.id = id;
+  record.kind = kind;
+  record.prompt_tokens = prompt_tokens;
+  record.output_tokens = output_tokens;
+  record.arrived = simulation_.now();
+  const Route chosen = route({prompt_tokens, output_tokens});
+  record.prefill_replica = chosen.prefill;
+  Replica& prefill = replica(chosen.prefill);
+  const auto decodes_in = [&](const PoolSetup& pool) {
+    if (chosen.decode) return &pool == &setup_.pools[pool_of_[chosen.decode->index].index];
+    return pool.role == Role::decode;  // chosen later: one of these, which the request must all fit
+  };
+  // The last output token's KV is never written.
+  const TokenCount final_tokens = prompt_tokens + output_tokens - 1;
+  bool fits = prefill.fits(prompt_tokens);
+  for (const PoolSetup& pool : setup_.pools)
+    if (output_tokens > 1 && decodes_in(pool))
+      fits = fits && final_tokens <= pool.kv_blocks * pool.block_tokens;
+  if (!fits) return reject(record, Outcome::rejected_too_large);
+  if (const auto* bounded = std::get_if<Bounded>(&setup_.admission))
+    if (prefill.waiting() >= bounded->max_waiting) return reject(record, Outcome::rejected_queue_full);
+
+  const RequestRef ref = requests_.add(record);
+  Request& request = requests_[ref];
+  const bool stays = chosen.decode == chosen.prefill;
+  change_load(chosen.prefill, 1, prompt_tokens + (stays ? 1 : 0),
+              prompt_tokens + (stays ? output_tokens : 1));
+  if (chosen.decode) {
+    request.record.decode_replica = *chosen.decode;
+    if (!stays) change_load(*chosen.decode, 1, 1, prompt_tokens + output_tokens);
+  }
+  prefill.enqueue(ref);
+}
+
+Route Cluster::route(const RoutedRequest& request) {
+  for (std::size_t i = 0; i < replicas_.size() && std::holds_alternative<MixedPool>(setup_.router); ++i)
+    loads_[i].queued = replicas_[i]->waiting() > 0;
+  return std::visit([&](auto& router) { return router.route(request, loads_); }, setup_.router);
+}
+
+void Cluster::reject(RequestRecord record, Outcome outcome) {
+  ++counts_.rejected;
+  record.outcome = outcome;
+  sink_.request(record);
+}
+
+void Cluster::change_load(ReplicaId id, std::int64_t requests, TokenCount tokens, TokenCount kv_tokens) {
+  ReplicaLoad& load = loads_[id.index];
+  load.requests += requests;
+  load.tokens += tokens;
+  load.kv_tokens += kv_tokens;
+  expect(load.requests >= 0 && load.tokens >= 0 && load.kv_tokens >= 0, "a replica's load is negative");
+  std::visit([&](auto& router) { router.load_changed(id, load); }, setup_.router);
+}
+
+void Cluster::choose_destination(Request& request) {
+  RequestRecord& record = request.record;
+  if (record.decode_replica.valid()) return;
+  record.decode_replica = std::visit(
+      [&](auto& router) {
+        return router.decode({record.prompt_tokens, record.output_tokens});
+      },
+      setup_.router);
+  change_load(record.decode_replica, 1, 1, record.prompt_tokens + record.output_tokens);
+}
+
+void Cluster::chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Seconds duration) {
+  Request& request = requests_[ref];
+  if (!std::holds_alternative<LayerwiseHandOff>(setup_.hand_off) || request.record.output_tokens == 1) return;
+  if (!request.leaves_after_prefill(id)) return;
+  expect(request.record.preemptions == 0, "a prompt was preempted while its KV cache was on its way");
+  choose_destination(request);
+  if (!request.destination_ready && !reserve(ref)) return;  // without room the whole cache goes at the end
+  const auto layers = static_cast<double>(
+      setup_.pools[pool_of_[request.record.prefill_replica.index].index].shape.model.num_hidden_layers);
+  const Bytes last = kv_bytes(request, tokens) / layers;
+  if (request.handed_off == 0) request.record.hand_off_start = simulation_.now();
+  request.handed_off += tokens;
+  // All layers but the last stream at the rate at which they are computed, or more slowly if the network says
+  // so.
+  request.flows += 2;
+  simulation_.after(duration / layers,
+                    [this, ref, bytes = last * (layers - 1), rate = last * layers / duration] {
+                      --requests_[ref].flows;
+                      send(ref, bytes, rate);
+                    });
+  simulation_.after(duration, [this, ref, last] {
+    --requests_[ref].flows;
+    send(ref, last, Network::kNoLimit);
+  });
+}
+
+void Cluster::prompt_computed(ReplicaId id, RequestRef ref) {
+  change_load(id, 0, -requests_[ref].record.prompt_tokens, 0);
+}
+
+void Cluster::prefill_ended(RequestRef ref) {
+  Request& request = requests_[ref];
+  ++hand_offs_;
+  request.prefill_done = true;
+  choose_destination(request);
+  if (request.handed_off == 0) request.record.hand_off_start = simulation_.now();
+  if (!request.destination_ready && !reserve(ref)) {
+    inbound_[request.record.decode_replica.index].push_back(ref);
+    return;
+  }
+  send_rest(ref);
+}
+
+bool Cluster::reserve(RequestRef ref) {
+  Request& request = requests_[ref];
+  const ReplicaId to = request.record.decode_replica;
+  if (!inbound_[to.index].empty() && inbound_[to.index].front() != ref)
+    return false;  // first come, first served
+  request.destination_ready = replica(to).take_inbound(ref);
+  return request.destination_ready;
+}
+
+void Cluster::send(RequestRef ref, Bytes bytes, BytesPerSecond limit) {
+  Request& request = requests_[ref];
+  const BytesPerSecond software = costs_of(setup_.hand_off).rate_limit;
+  if (software != Network::kNoLimit)
+    limit = limit == Network::kNoLimit ? software : std::min(limit, software);
+  for (const HandOffFlow& flow :
+       setup_.routes.flows(request.record.prefill_replica, request.record.decode_replica)) {
+    ++request.flows;
+    simulation_.transfer(flow.route, bytes * flow.share, limit * flow.share, [this, ref] {
+      --requests_[ref].flows;
+      hand_off_if_complete(ref);
+    });
+  }
+}
+
+void Cluster::send_rest(RequestRef ref) {
+  Request& request = requests_[ref];
+  const TokenCount rest = request.record.prompt_tokens - request.handed_off;
+  request.handed_off = request.record.prompt_tokens;
+  if (rest > 0) send(ref, kv_bytes(request, rest), Network::kNoLimit);
+  hand_off_if_complete(ref);
+}
+
+void Cluster::hand_off_if_complete(RequestRef ref) {
+  Request& request = requests_[ref];
+  if (request.flows > 0 || !request.prefill_done || request.handed_off < request.record.prompt_tokens) return;
+  request.record.hand_off_end = simulation_.now();
+  --hand_offs_;
+  const ReplicaId from = request.record.prefill_replica;
+  change_load(from, -1, 0, -(request.record.prompt_tokens + 1));
+  replica(from).release(ref);
+  replica(request.record.decode_replica).arrive(ref);
+  room_freed(from);
+}
+
+void Cluster::room_freed(ReplicaId id) {
+  auto& queue = inbound_[id.index];
+  while (!queue.empty() && reserve(queue.front())) {
+    const RequestRef ref = queue.front();
+    queue.pop_front();
+    send_rest(ref);
+  }
+}
+
+void Cluster::went_idle(ReplicaId id) {
+  std::visit([&](auto& router) { router.went_idle(id); }, setup_.router);
+}
+
+void Cluster::finished(ReplicaId id, RequestRef ref) {
+  Request& request = requests_[ref];
+  RequestRecord& record = request.record;
+  const bool stayed = record.decode_replica == record.prefill_replica;
+  const bool decoded_here = id == record.decode_replica;
+  if (decoded_here) {
+    change_load(id, -1, -1, -(record.prompt_tokens + record.output_tokens));
+  } else {
+    change_load(id, -1, 0, -(record.prompt_tokens + 1));  // one output token only: it never left
+    if (record.decode_replica.valid())
+      change_load(record.decode_replica, -1, -1, -(record.prompt_tokens + record.output_tokens));
+    record.decode_replica = id;
+  }
+  if (stayed || !decoded_here) record.hand_off_start = record.hand_off_end = record.first_token;
+  ++counts_.finished;
+  sink_.request(record);
+  requests_.remove(ref);
+}
+
+Bytes Cluster::kv_bytes(const Request& request, TokenCount tokens) const {
+  return works_[pool_of_[request.record.prefill_replica.index].index]->kv_bytes_per_token() *
+         static_cast<double>(tokens);
+}
+
+void Cluster::settle() {
+  for (const auto& replica : replicas_) replica->settle();
+}
+
+void Cluster::expect_empty() const {
+  expect(counts_.arrived == counts_.finished + counts_.rejected && requests_.live() == 0,
+         "a request was lost or served twice");
+  for (const auto& replica : replicas_) replica->expect_empty();
+}
+
+}  // namespace disagg

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "sim/serving/replica.hpp"
+#include "sim/serving/router.hpp"
+
+namespace disagg {
+
+// Equal replicas.
+struct PoolSetup {
+  std::string name;
+  Role role = Role::mixed;
+  ServiceModel service;
+  ReplicaShape shape;
+  BatchRules rules;
+  BlockCount kv_blocks = 0;  // of one replica
+  TokenCount block_tokens = 16;
+  std::int64_t replicas = 1;
+};
+
+// Every request enters.
+struct Unbounded {
+  static constexpr std::string_view kind = "unbounded";
+  static constexpr std::string_view summary = "every request enters and waits as long as it must";
+  static Unbounded read(Reader&) { return {}; }
+};
+// A request is turned away when the replica chosen for it already has so many waiting.
+struct Bounded {
+  static constexpr std::string_view kind = "bounded";
+  static constexpr std::string_view summary = "a request is rejected when its replica's queue is full";
+  static Bounded read(Reader& r) { return {r.get<std::int64_t>("max_waiting", Range::positive)}; }
+  std::int64_t max_waiting = 0;
+};
+using AdmissionPolicy = std::variant<Unbounded, Bounded>;
+
+// What a hand-off costs besides its bytes.
+struct HandOffCosts {
+  Seconds overhead{};                             // of the transfer software, before the first byte
+  BytesPerSecond rate_limit = Network::kNoLimit;  // what it reaches at most, whatever the links offer
+  static HandOffCosts read(Reader& r);
+};
+// How the KV cache goes from the prefill to the decode replica.
+struct WholeHandOff {
+  static constexpr std::string_view kind = "whole";
+  static constexpr std::string_view summary = "the KV cache is sent when the prefill has ended";
+  static WholeHandOff read(Reader& r) { return {HandOffCosts::read(r)}; }
+  HandOffCosts costs;
+};
+// Layer by layer while the prefill runs: when layer l of n is computed its KV is sent, so that only the last
+// layer's can start after the prefill (Patel et al., Splitwise, ISCA 2024, section IV-C).
+struct LayerwiseHandOff {
+  static constexpr std::string_view kind = "layerwise";
+  static constexpr std::string_view summary =
+      "each layer's KV cache is sent while the prefill computes the next ones";
+  static LayerwiseHandOff read(Reader& r) { return {HandOffCosts::read(r)}; }
+  HandOffCosts costs;
+};
+using HandOffPolicy = std::variant<WholeHandOff, LayerwiseHandOff>;
+inline const HandOffCosts& costs_of(const HandOffPolicy& policy) {
+  return std::visit([](const auto& p) -> const HandOffCosts& { return p.costs; }, policy);
+}
+
+// The flows that carry one replica's KV cache to another, each with its share of the bytes.
+struct HandOffFlow {
+  RouteId route;
+  double share = 1;
+};
+class HandOffRoutes {
+ public:
+  void append(ReplicaId from, ReplicaId to, HandOffFlow flow) { flows_[key(from, to)].push_back(flow); }
+  std::span<const HandOffFlow> flows(ReplicaId from, ReplicaId to) const;
+
+ private:
+  static std::uint64_t key(ReplicaId from, ReplicaId to) {
+    return (std::uint64_t{from.index} << 32U) | to.index;
+  }
+  std::unordered_map<std::uint64_t, std::vector<HandOffFlow>> flows_;
+};
+
+struct ClusterSetup {
+  std::vector<PoolSetup> pools;
+  RoutingPolicy router;
+  AdmissionPolicy admission;
+  HandOffPolicy hand_off;
+  HandOffRoutes routes;
+  std::uint64_t seed = 1;
+  bool single_steps = false;  // reference mode: spans of one step
+};
+
+// Requests that have arrived and ended, for the law that none is lost.
+struct RequestCounts {
+  std::int64_t arrived = 0, finished = 0, rejected = 0;
+};
+
+// Replicas of all pools, the router in front of them, and the hand-offs between them.
+class Cluster final : public ReplicaListener {
+ public:
+  Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink);
+  ~Cluster() override;
+
+  // A request arrives now. `id` is its position in the workload.
+  void arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens, TokenCount output_tokens);
+
+  const std::vector<PoolSetup>& pools() const { return setup_.pools; }
+  std::uint64_t seed() const { return setup_.seed; }
+  const TransformerWork& work(PoolId pool) const { return *works_[pool.index]; }
+  std::span<const std::unique_ptr<Replica>> replicas() const { return replicas_; }
+  PoolId pool_of(ReplicaId id) const { return pool_of_[id.index]; }
+  // Books everything up to now in all replicas.
+  void settle();
+  const RequestCounts& counts() const { return counts_; }
+  std::int64_t hand_offs_under_way() const { return hand_offs_; }
+  // Throws BrokenInvariant unless every request has ended and every block is free.
+  void expect_empty() const;
+
+ private:
+  void chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Seconds duration) override;
+  void prefill_ended(RequestRef ref) override;
+  void prompt_computed(ReplicaId id, RequestRef ref) override;
+  void finished(ReplicaId id, RequestRef ref) override;
+  void room_freed(ReplicaId id) override;
+  void went_idle(ReplicaId id) override;
+
+  Route route(const RoutedRequest& request);
+  void choose_destination(Request& request);
+  bool reserve(RequestRef ref);
+  // Starts the flows of `bytes` of a request's KV cache; `limit` caps the rate of all of them together.
+  void send(RequestRef ref, Bytes bytes, BytesPerSecond limit);
+  void send_rest(RequestRef ref);
+  void hand_off_if_complete(RequestRef ref);
+  Bytes kv_bytes(const Request& request, TokenCount tokens) const;
+  void change_load(ReplicaId id, std::int64_t requests, TokenCount tokens, TokenCount kv_tokens);
+  void reject(RequestRecord record, Outcome outcome);
+  Replica& replica(ReplicaId id) { return *replicas_[id.index]; }
+
+  ClusterSetup setup_;
+  Simulation& simulation_;
+  RecordSink& sink_;
+  RequestTable requests_;
+  std::vector<std::unique_ptr<ServiceTime>> services_;   // [pool]
+  std::vector<std::unique_ptr<TransformerWork>> works_;  // [pool]
+  std::vector<std::unique_ptr<Replica>> replicas_;
+  std::vector<PoolId> pool_of_;                  // [replica]
+  std::vector<ReplicaLoad> loads_;               // [replica]
+  std::vector<std::deque<RequestRef>> inbound_;  // [replica] hand-offs that found no room, in order
+  RequestCounts counts_;
+  std::int64_t hand_offs_ = 0;  // prompts computed whose KV cache has not arrived
+};
+
+}  // namespace disagg

@@ -1,0 +1,176 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "sim/base/ids.hpp"
+#include "sim/engine/simulation.hpp"
+#include "sim/intensity/transformer_work.hpp"
+#include "sim/memory/kv_blocks.hpp"
+#include "sim/record/records.hpp"
+#include "sim/service/service_time.hpp"
+#include "sim/serving/batch_policy.hpp"
+#include "sim/serving/decode_batch.hpp"
+#include "sim/serving/request.hpp"
+
+namespace disagg {
+
+// What limits a replica while time passes.
+enum class Regime { compute, bandwidth, capacity, network, overhead, idle };
+inline constexpr std::array<std::string_view, 6> kRegimeNames{"compute", "bandwidth", "capacity",
+                                                              "network", "overhead",  "idle"};
+
+// What a replica has done up to some time. Differences of two snapshots describe the time between them.
+struct ReplicaUsage {
+  std::array<Seconds, kRegimeNames.size()> regimes{};
+  Work prefill, decode;  // work and traffic by phase
+  TokenCount prefill_tokens = 0, decode_tokens = 0;
+  std::int64_t steps = 0;
+  double sequence_steps = 0;  // sum over decode steps of the sequences in them
+  std::int64_t decode_steps = 0;
+  double context_steps = 0;  // sum over decode steps of their total context, in tokens
+  std::int64_t preemptions = 0;
+  double waiting_seconds = 0;  // integral of the waiting queue's length
+  std::int64_t admitted = 0;   // requests that left the waiting queue
+  double waited_seconds = 0;   // their time in it
+  double kv_seconds = 0;       // integral of the used share of the KV cache
+
+  Seconds busy() const;
+  ReplicaUsage operator-(const ReplicaUsage& earlier) const;
+  ReplicaUsage& operator+=(const ReplicaUsage& other);
+};
+
+// What a replica tells its cluster. Calls come in the middle of the replica's own work, so they must not call
+// back into it, except where stated.
+class ReplicaListener {
+ public:
+  virtual ~ReplicaListener() = default;
+  // A step that computes `tokens` tokens of the prompt, or of its recomputation, starts now and takes
+  // `duration`.
+  virtual void chunk_started(ReplicaId, RequestRef, TokenCount tokens, Seconds duration) = 0;
+  // The prompt is computed and its first token out. The request decodes elsewhere; its blocks stay taken
+  // until Replica::release().
+  virtual void prefill_ended(RequestRef) = 0;
+  // Prompt tokens that no longer wait for a prefill here.
+  virtual void prompt_computed(ReplicaId, RequestRef) = 0;
+  // The last token is out and the blocks are free. The listener removes the request.
+  virtual void finished(ReplicaId, RequestRef) = 0;
+  // Blocks have become free. The listener may call take_inbound() of this replica.
+  virtual void room_freed(ReplicaId) = 0;
+  // Nothing runs, waits or is on its way here.
+  virtual void went_idle(ReplicaId) = 0;
+};
+
+struct ReplicaSetup {
+  const ServiceTime& service;
+  const TransformerWork& work;
+  BatchRules rules;
+  BlockCount kv_blocks = 0;
+  TokenCount block_tokens = 16;
+};
+
+// One instance of the model: a batch that runs in spans, prompts in progress, a queue, and the KV cache.
+//
+// A span is a run of steps in which nothing but context lengths changes. Whatever can change the batch (an
+// arrival, a hand-off, freed room) cuts the span at the next step boundary; an end of span that was overtaken
+// is recognised by its version and dropped.
+class Replica {
+ public:
+  Replica(ReplicaId id, const ReplicaSetup& setup, Simulation& simulation, RequestTable& requests,
+          ReplicaListener& listener, RecordSink& sink, bool single_steps);
+
+  // A request to prefill (and then decode, unless it hands off), behind all that wait.
+  void enqueue(RequestRef ref);
+  // Hand-offs: takes the blocks of a request that will come here; false, and nothing done, without room.
+  bool take_inbound(RequestRef ref);
+  // The KV cache of a request taken by take_inbound() has arrived.
+  void arrive(RequestRef ref);
+  // Frees the blocks of a request that was prefilled here and has left.
+  void release(RequestRef ref);
+
+  // Books everything up to now. Needed before usage() or kv() is read between events.
+  void settle();
+  const ReplicaUsage& usage() const { return usage_; }
+  const KvBlocks& kv() const { return kv_; }
+  const BatchRules& rules() const { return setup_.rules; }
+  std::int64_t waiting() const { return static_cast<std::int64_t>(waiting_.size()); }
+  std::int64_t running() const {
+    return decode_.size() + static_cast<std::int64_t>(prefilling_.size() + ready_.size());
+  }
+  bool fits(TokenCount tokens) const { return kv_.blocks_for(tokens) <= kv_.total(); }
+  // Throws BrokenInvariant unless every block and sequence has been given back.
+  void expect_empty() const;
+
+ private:
+  struct Span {
+    SpanKind kind = SpanKind::decode;
+    Seconds start{};
+    Seconds end{};
+    std::int64_t steps = 0;
+    std::int64_t settled = 0;    // of these, booked
+    Seconds settled_at{};        // date of the last booked boundary
+    std::int64_t sequences = 0;  // decoding
+    bool active = false;
+  };
+  struct Newcomer {
+    RequestRef ref;
+    std::uint32_t membership;
+  };
+
+  void poke();   // something may be able to start
+  void start();  // plans and starts the next span, or goes idle
+  void cut();    // ends the running span at the next step boundary
+  void schedule_end();
+  void end_span();
+  bool make_room();  // preempts until the next step's decodes find their blocks
+  void preempt(RequestRef ref, Seconds last_token);
+  void resume_paused_and_ready();
+  void pause_all_but(std::int64_t sequences);
+  void admit(const BatchPlan& plan);
+  void book_decode(std::int64_t steps);
+  void book_gaps(const DecodeTime& time, double context, std::int64_t steps, Seconds from, Seconds first_end);
+  void book_prefill_step();
+  std::int64_t book_newcomers(Seconds first_end);
+  bool finish_members();  // both: whether blocks became free
+  bool finish_prompts();
+  void join(RequestRef ref, TokenCount kv_length, bool oldest);
+  void leave_queue(RequestRef ref);
+  void book_waiting();
+  void book_time(Seconds until);  // regimes and KV occupancy
+  BlockCount held(const Request& request, TokenCount kv_length) const;
+  BatchView view(bool admitting) const;
+
+  ReplicaId id_;
+  ReplicaSetup setup_;
+  Simulation& simulation_;
+  RequestTable& requests_;
+  ReplicaListener& listener_;
+  RecordSink& sink_;
+  bool single_steps_;
+
+  KvBlocks kv_;
+  std::deque<RequestRef> waiting_;
+  std::vector<RequestRef> prefilling_;
+  std::deque<RequestRef> ready_;   // KV is here, waiting for a place in the batch
+  std::deque<RequestRef> paused_;  // kept out of one step by prompts
+  DecodeBatch decode_;
+  std::vector<Newcomer> newcomers_;  // joined since the last decode step
+  Seconds last_decode_end_{};
+  std::int64_t inbound_ = 0;
+  std::int64_t pauses_ = 0;
+
+  Span span_;
+  BatchPlan plan_;
+  std::vector<PrefillChunk> chunks_;
+  Regime regime_ = Regime::idle;  // of the time since booked_
+  Seconds booked_{};              // regimes and occupancy are booked up to here
+  Seconds waiting_booked_{};
+  std::uint64_t version_ = 0;
+  ReplicaUsage usage_;
+};
+
+}  // namespace disagg

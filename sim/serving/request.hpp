@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/base/quantity.hpp"
+#include "sim/record/records.hpp"
+
+namespace disagg {
+
+// Index of a live request in the RequestTable; used again once the request has ended.
+using RequestRef = std::uint32_t;
+
+// A request while it lives in the cluster.
+struct Request {
+  RequestRecord record;
+  TokenCount generated = 0;  // output tokens produced before its current stay in a DecodeBatch
+  TokenCount prefill_target =
+      0;  // tokens the prefill must compute: the prompt, after a preemption with the output so far
+  TokenCount prefilled = 0;  // of these, computed
+  BlockCount reserved = 0;   // KV blocks taken in advance; the blocks in use may grow beyond them
+  Seconds last_token{};      // when its latest token came, before its current stay in a DecodeBatch
+  Seconds queued_at{};       // when it joined the waiting queue it is in
+  BlockCount reserved_at_destination = 0;  // of the hand-off: blocks taken at the decode replica
+  TokenCount kv_length = 0;                // while paused: tokens in the KV cache
+  std::int64_t kv_offset = 0;              // in a DecodeBatch: KV length minus the batch's step count
+  std::int64_t joined_at = 0;              // in a DecodeBatch: the batch's step count when it joined
+  std::uint32_t membership = 0;            // stamp of its current stay in a DecodeBatch; never reset
+  std::int32_t flows = 0;                  // hand-off flows under way
+  bool decoding = false;                   // member of a DecodeBatch
+  bool prefill_done = false;               // of the hand-off: the last chunk has been computed
+  bool destination_ready = false;          // of the hand-off: blocks are reserved at the decode replica
+  TokenCount handed_off = 0;               // tokens whose KV has been sent or is on its way
+
+  TokenCount remaining() const { return record.output_tokens - generated; }
+  bool hands_off() const { return record.decode_replica != record.prefill_replica; }
+  bool leaves_after_prefill(ReplicaId at) const { return hands_off() && record.prefill_replica == at; }
+};
+
+// The live requests. References stay valid until the request is removed.
+class RequestTable {
+ public:
+  RequestRef add(const RequestRecord& record) {
+    RequestRef ref = 0;
+    if (free_.empty()) {
+      ref = static_cast<RequestRef>(requests_.size());
+      requests_.emplace_back();
+    } else {
+      ref = free_.back();
+      free_.pop_back();
+    }
+    Request& request = requests_[ref];
+    const std::uint32_t membership = request.membership;
+    request = Request{};
+    request.membership = membership;
+    request.record = record;
+    request.prefill_target = record.prompt_tokens;
+    return ref;
+  }
+  void remove(RequestRef ref) { free_.push_back(ref); }
+  Request& operator[](RequestRef ref) { return requests_[ref]; }
+  const Request& operator[](RequestRef ref) const { return requests_[ref]; }
+  std::size_t live() const { return requests_.size() - free_.size(); }
+
+ private:
+  std::vector<Request> requests_;
+  std::vector<RequestRef> free_;
+};
+
+}  // namespace disagg

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "sim/base/config.hpp"
+#include "sim/base/ids.hpp"
+#include "sim/base/random.hpp"
+#include "sim/serving/load_index.hpp"
+
+namespace disagg {
+
+// What the requests of a replica do there.
+enum class Role { mixed, prefill, decode };
+inline constexpr std::array<std::string_view, 3> kRoleNames{"mixed", "prefill", "decode"};
+
+// What a router knows of a request. The output's length is an oracle's knowledge: only policies whose
+// published form uses it may look.
+struct RoutedRequest {
+  TokenCount prompt_tokens = 0;
+  TokenCount output_tokens = 0;
+};
+
+// What a router knows of a replica, kept up to date by the cluster.
+struct ReplicaLoad {
+  std::int64_t requests = 0;  // assigned and not yet gone
+  TokenCount tokens =
+      0;  // prompt tokens that wait for their prefill, and one for each request that decodes here
+  TokenCount kv_tokens = 0;  // prompt and output tokens of the requests whose KV cache is or will be here
+  bool queued = false;       // requests wait for their prefill
+};
+
+struct RouterReplica {
+  ReplicaId id;
+  Role role = Role::mixed;
+  TokenCount kv_capacity = 0;  // tokens
+};
+
+// Where a request goes. Without a decode replica the router is asked again when the hand-off can start.
+struct Route {
+  ReplicaId prefill;
+  std::optional<ReplicaId> decode;
+};
+
+// Routing among the replicas of one stage, and the same for both: a prefill on a mixed replica decodes there.
+template <class Picker>
+class StagedRouter {
+ public:
+  static constexpr std::string_view kind = Picker::kind;
+  static constexpr std::string_view summary = Picker::summary;
+  static StagedRouter read(Reader&) { return {}; }
+  static constexpr bool any_to_any = false;
+
+  void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
+  Route route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
+  ReplicaId decode(const RoutedRequest&) { return decode_.replicas[decode_.picker.pick()].id; }
+  void load_changed(ReplicaId id, const ReplicaLoad& load);
+  void went_idle(ReplicaId) {}
+
+ private:
+  struct Stage {
+    std::vector<RouterReplica> replicas;
+    Picker picker;
+  };
+  struct Place {
+    bool in_prefill = false, in_decode = false;
+    std::uint32_t prefill = 0, decode = 0;
+  };
+  Stage prefill_, decode_;
+  std::vector<Place> places_;  // [replica]
+};
+
+struct RoundRobin {
+  static constexpr std::string_view kind = "round-robin";
+  static constexpr std::string_view summary = "each replica in turn";
+  void begin(std::size_t replicas, RandomEngine) { size = replicas; }
+  std::size_t pick() { return next++ % size; }
+  void load_changed(std::size_t, const ReplicaLoad&) {}
+  std::size_t size = 0, next = 0;
+};
+
+struct RandomChoice {
+  static constexpr std::string_view kind = "random";
+  static constexpr std::string_view summary = "any replica, uniformly";
+  void begin(std::size_t replicas, RandomEngine stream) {
+    size = replicas;
+    random = stream;
+  }
+  std::size_t pick();
+  void load_changed(std::size_t, const ReplicaLoad&) {}
+  std::size_t size = 0;
+  RandomEngine random;
+};
+
+// The three "least" routers differ in what they count.
+template <class Measure>
+struct Least {
+  static constexpr std::string_view kind = Measure::kind;
+  static constexpr std::string_view summary = Measure::summary;
+  void begin(std::size_t replicas, RandomEngine) { index = LoadIndex(replicas); }
+  std::size_t pick() { return index.least(); }
+  void load_changed(std::size_t i, const ReplicaLoad& load) { index.set(i, Measure::of(load)); }
+  LoadIndex index;
+};
+struct Requests {
+  static constexpr std::string_view kind = "least-loaded";
+  static constexpr std::string_view summary = "the replica with the fewest unfinished requests";
+  static std::int64_t of(const ReplicaLoad& load) { return load.requests; }
+};
+struct Tokens {
+  static constexpr std::string_view kind = "least-tokens";
+  static constexpr std::string_view summary =
+      "the replica with the fewest prompt tokens to prefill, plus one per decoding request";
+  static std::int64_t of(const ReplicaLoad& load) { return load.tokens; }
+};
+
+// Splitwise's cluster scheduler (Patel et al., ISCA 2024, section IV-A): prompt, token and mixed pools. A
+// pool that is full lends a replica to the mixed pool, which serves both kinds until it has nothing to do.
+class MixedPool {
+ public:
+  static constexpr std::string_view kind = "mixed-pool";
+  static constexpr std::string_view summary =
+      "prefill and decode pools that lend replicas to a mixed pool when full (Splitwise)";
+  static MixedPool read(Reader& r);
+  static constexpr bool any_to_any = true;
+
+  void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
+  Route route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
+  ReplicaId decode(const RoutedRequest&);
+  void load_changed(ReplicaId, const ReplicaLoad&) {}
+  void went_idle(ReplicaId id);
+
+ private:
+  using Pool = std::vector<ReplicaId>;
+  Pool& home(ReplicaId id) { return replicas_[id.index].role == Role::prefill ? prefill_ : decode_; }
+  void lend(ReplicaId id);
+
+  TokenCount queue_tokens_ = 8192;  // a prefill replica with a queue is full beyond so many tokens
+  std::vector<RouterReplica> replicas_;
+  Pool prefill_, decode_, mixed_;
+};
+
+using RoutingPolicy = std::variant<StagedRouter<RoundRobin>, StagedRouter<RandomChoice>,
+                                   StagedRouter<Least<Requests>>, StagedRouter<Least<Tokens>>, MixedPool>;
+
+}  // namespace disagg

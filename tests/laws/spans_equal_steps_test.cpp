@@ -1,0 +1,124 @@
+#include <boost/random/uniform_int_distribution.hpp>
+#include <boost/random/uniform_real_distribution.hpp>
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "sim/base/random.hpp"
+#include "tests/support/harness.hpp"
+
+using namespace disagg;
+
+namespace {
+
+// Draws scenarios that press on everything that can cut or shape a span.
+class ScenarioGenerator {
+ public:
+  explicit ScenarioGenerator(std::uint64_t seed) : random_(random_stream(seed, "scenarios")) {}
+
+  std::string next() {
+    const bool disaggregated = chance(0.5);
+    const bool layerwise = disaggregated && chance(0.5);
+    const bool mixed_pool = disaggregated && !layerwise && chance(0.3);
+    const std::string workload =
+        R"({ "kind": "synthetic", "arrivals": )" + arrivals() + R"(, "requests": )" +
+        std::to_string(whole(20, 60)) + R"(, "prompt_tokens": { "kind": "uniform", "low": 1, "high": )" +
+        std::to_string(whole(2, 3000)) + R"( }, "output_tokens": { "kind": "uniform", "low": 1, "high": )" +
+        std::to_string(whole(1, 400)) + " } }";
+    std::string pools;
+    if (disaggregated) {
+      pools = pool("p", "prefill") + ", " + pool("d", "decode") +
+              (chance(0.2) && !mixed_pool ? ", " + pool("m", "mixed") : "");
+    } else {
+      pools = pool("m", "mixed");
+    }
+    return R"({ "model": "llama-3.1-8b", "seed": )" + std::to_string(whole(1, 1 << 20)) +
+           R"(, "cluster": { "pools": [ )" + pools + R"( ], "router": ")" +
+           (mixed_pool ? "mixed-pool" : pick({"round-robin", "random", "least-loaded", "least-tokens"})) +
+           R"(", "hand_off": { "kind": ")" + (layerwise ? "layerwise" : "whole") + R"(" }, "admission": )" +
+           (chance(0.2) ? R"({ "kind": "bounded", "max_waiting": 3 })" : R"("unbounded")") +
+           R"( }, "workload": )" + workload + " }";
+  }
+
+ private:
+  std::int64_t whole(std::int64_t low, std::int64_t high) {
+    return boost::random::uniform_int_distribution<std::int64_t>(low, high)(random_);
+  }
+  bool chance(double p) { return boost::random::uniform_real_distribution<double>(0, 1)(random_) < p; }
+  std::string pick(std::vector<std::string> choices) {
+    return choices[static_cast<std::size_t>(whole(0, static_cast<std::int64_t>(choices.size()) - 1))];
+  }
+
+  std::string arrivals() {
+    const double rate = std::pow(10.0, boost::random::uniform_real_distribution<double>(0, 2.5)(random_));
+    return R"({ "kind": "poisson", "requests_per_second": )" + std::to_string(rate) + " }";
+  }
+  std::string batching() {
+    const std::string limits = R"(, "max_sequences": )" + std::to_string(whole(1, 24));
+    switch (whole(0, 2)) {
+      case 0:
+        return R"({ "kind": "chunked", "chunk_tokens": )" + std::to_string(whole(24, 2000)) + limits + " }";
+      case 1:
+        return R"({ "kind": "prefill-first", "token_budget": )" + std::to_string(whole(8, 2000)) + limits +
+               R"(, "chunking": )" + pick({"true", "false"}) + R"(, "mixing": )" + pick({"true", "false"}) +
+               R"(, "max_pauses": )" + std::to_string(whole(0, 4)) + " }";
+      default:
+        return R"({ "kind": "whole-prompts", "token_budget": )" + std::to_string(whole(24, 4000)) + limits +
+               R"(, "admission": ")" + pick({"prompt", "prompt-and-output"}) + R"(" })";
+    }
+  }
+  // KV room for one to three of the largest requests: often enough there is too little.
+  std::string pool(const std::string& name, const std::string& role) {
+    const auto kv_tokens = whole(3500, 9000);
+    return R"({ "name": ")" + name + R"(", "role": ")" + role + R"(", "accelerator": ")" +
+           pick({"h100-sxm-80gb", "a100-sxm-80gb"}) + R"(", "replicas": )" + std::to_string(whole(1, 3)) +
+           R"(, "parallelism": { "tp": )" + pick({"1", "2", "8"}) + R"(, "pp": )" + pick({"1", "1", "2"}) +
+           R"( }, "batching": )" + batching() + R"(, "block_tokens": )" + pick({"1", "16", "64"}) +
+           R"(, "kv_capacity": ")" + std::to_string(static_cast<double>(kv_tokens) * 131072 / 1e6) +
+           R"( MB" })";
+  }
+
+  RandomEngine random_;
+};
+
+bool close(Seconds a, Seconds b) { return std::abs((a - b).si) <= 1e-9 * std::max(1.0, std::abs(a.si)); }
+
+}  // namespace
+
+TEST_CASE("300 random scenarios give the same request records in spans and step by step") {
+  ScenarioGenerator generator(7);
+  std::int64_t preempted = 0;
+  std::int64_t handed_off = 0;
+  std::int64_t rejected = 0;
+  for (int i = 0; i < 300; ++i) {
+    const std::string scenario = generator.next();
+    INFO("scenario " << i << ": " << scenario);
+    const auto spans = test::simulate_forked(scenario, false);
+    const auto steps = test::simulate_forked(scenario, true);
+    REQUIRE(spans.size() == steps.size());
+    for (std::size_t r = 0; r < spans.size(); ++r) {
+      const RequestRecord& a = spans[r];
+      const RequestRecord& b = steps[r];
+      INFO("request " << r);
+      REQUIRE(a.id == b.id);
+      REQUIRE(a.outcome == b.outcome);
+      REQUIRE(a.prompt_tokens == b.prompt_tokens);
+      REQUIRE(a.output_tokens == b.output_tokens);
+      REQUIRE(a.prefill_replica == b.prefill_replica);
+      REQUIRE(a.decode_replica == b.decode_replica);
+      REQUIRE(a.preemptions == b.preemptions);
+      REQUIRE(close(a.arrived, b.arrived));
+      REQUIRE(close(a.first_scheduled, b.first_scheduled));
+      REQUIRE(close(a.first_token, b.first_token));
+      REQUIRE(close(a.hand_off_start, b.hand_off_start));
+      REQUIRE(close(a.hand_off_end, b.hand_off_end));
+      REQUIRE(close(a.last_token, b.last_token));
+      preempted += a.preemptions;
+      handed_off += a.outcome == Outcome::finished && a.decode_replica != a.prefill_replica ? 1 : 0;
+      rejected += a.outcome != Outcome::finished ? 1 : 0;
+    }
+  }
+  // The draw is worth something only if the rare paths ran.
+  CHECK(preempted > 200);
+  CHECK(handed_off > 1000);
+  CHECK(rejected > 50);
+}

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/record/records.hpp"
+#include "sim/serving/cluster.hpp"
+
+namespace disagg::test {
+
+// All that a run told, kept.
+struct Facts {
+  std::vector<RequestRecord> requests;  // by id
+  std::vector<TokenGaps> gaps;
+  std::vector<SpanRecord> spans;
+  std::vector<ReplicaUsage> usage;
+  std::vector<LinkUsage> links;
+  RequestCounts counts;
+  Seconds end{};
+};
+
+// Simulates a scenario given as JSON text, in this process: at most one run with hand-offs in a test case.
+// The laws that hold after every run (no request lost, no block or sequence left) are checked.
+Facts simulate(std::string_view scenario, bool single_steps = false);
+
+// The request records of a run in a process of its own, so that one test case can make many.
+std::vector<RequestRecord> simulate_forked(std::string_view scenario, bool single_steps);
+
+// A scenario of one pool of Llama-3.1-8B on H100 with `batching` and `workload`, for tests of serving alone.
+// Table times: a step that prefills takes 10 ms and one that decodes 20 ms, whatever is in it.
+std::string flat_times(std::string_view batching, std::string_view workload, std::string_view more = "");
+
+}  // namespace disagg::test

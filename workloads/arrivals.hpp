@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "sim/base/config.hpp"
+#include "sim/base/quantity.hpp"
+#include "sim/base/random.hpp"
+
+namespace disagg {
+
+// Arrival processes. Each gives the time of the next arrival; calls must come in order, and times never
+// decrease.
+
+struct PoissonArrivals {
+  static constexpr std::string_view kind = "poisson";
+  static constexpr std::string_view summary = "independent users: exponential gaps";
+
+  PerSecond rate{};
+  Seconds last{};
+
+  static PoissonArrivals read(Reader& r);
+  Seconds next(RandomEngine& engine);
+};
+
+struct GammaArrivals {
+  static constexpr std::string_view kind = "gamma";
+  static constexpr std::string_view summary =
+      "gamma gaps: burstier than Poisson with \"cv\" above 1, smoother below";
+
+  PerSecond rate{};
+  double cv = 1;  // standard deviation of the gaps over their mean
+  Seconds last{};
+
+  static GammaArrivals read(Reader& r);
+  Seconds next(RandomEngine& engine);
+};
+
+struct ConstantArrivals {
+  static constexpr std::string_view kind = "constant";
+  static constexpr std::string_view summary = "equal gaps, the first arrival at time 0";
+
+  PerSecond rate{};
+  std::int64_t arrived = 0;
+
+  static ConstantArrivals read(Reader& r);
+  Seconds next(RandomEngine& engine);
+};
+
+struct BurstArrivals {
+  static constexpr std::string_view kind = "burst";
+  static constexpr std::string_view summary =
+      "\"size\" requests at once at time 0, and again \"every\" so often";
+
+  std::int64_t size = 1;
+  Seconds every{};
+  std::int64_t arrived = 0;
+
+  static BurstArrivals read(Reader& r);
+  Seconds next(RandomEngine& engine);
+};
+
+using Arrivals = std::variant<PoissonArrivals, GammaArrivals, ConstantArrivals, BurstArrivals>;
+
+// The arrival process under "arrivals". Nothing, and a problem, when it cannot be used.
+std::optional<Arrivals> read_arrivals(Reader& r);
+
+}  // namespace disagg
