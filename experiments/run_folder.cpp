@@ -71,8 +71,10 @@ void finish_writing(std::ofstream& out, const fs::path& file) {
 
 void write_file(const fs::path& file, std::string_view text) {
   std::error_code error;
-  // A device or a pipe such as /dev/stdout takes the text itself; a file must not be put in its place.
-  const bool whole_or_not = !fs::exists(file, error) || fs::is_regular_file(file, error);
+  // A link, a device or a pipe (/dev/stdout is all of them) takes the text itself: no file may come in its
+  // place.
+  const fs::file_type type = fs::symlink_status(file, error).type();
+  const bool whole_or_not = type == fs::file_type::not_found || type == fs::file_type::regular;
   const fs::path partial = whole_or_not ? beside(file, "partial") : file;
   std::ofstream out(partial, std::ios::binary);
   if (!out) throw ConfigError(file.string() + ": cannot write this file");

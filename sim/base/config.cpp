@@ -90,8 +90,9 @@ class TreeBuilder : public nlohmann::json_sax<nlohmann::json> {
     if (const auto id = what.find("] "); id != std::string::npos) what = what.substr(id + 2);
     if (const auto place = what.find(": "); what.starts_with("parse error at") && place != std::string::npos)
       what = what.substr(place + 2);
-    for (char& c : what)
-      if (static_cast<unsigned char>(c) >= 0x80) c = '?';  // it quotes bytes that need not be text
+    // What it quotes may be long and no text; the place says as much.
+    if (const auto quote = what.find("; last read: '"); quote != std::string::npos)
+      what.erase(quote, what.rfind('\'') + 1 - quote);
     const std::size_t at = std::min(position > 0 ? position - 1 : 0, text_.size());
     return refuse(location(std::max(at, seen_)), what);
   }

@@ -150,7 +150,10 @@ std::optional<std::string_view> nearest(std::string_view word, std::span<const s
 }
 
 std::string unknown_word(std::string_view word, std::span<const std::string_view> known) {
-  std::string text = "'" + std::string(word) + "' is unknown; known:";
+  constexpr std::size_t kLongest = 60;  // no known word is longer, but what was written in its place may be
+  const bool cut = word.size() > kLongest;
+  word = word.substr(0, kLongest);
+  std::string text = "'" + std::string(word) + (cut ? "...' is unknown; known:" : "' is unknown; known:");
   for (const std::string_view name : known) text += " " + std::string(name);
   if (const auto suggestion = nearest(word, known))
     text += "; did you mean '" + std::string(*suggestion) + "'?";

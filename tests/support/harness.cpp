@@ -21,7 +21,11 @@ struct Keeper final : RecordSink {
 }  // namespace
 
 Facts simulate(std::string_view text, bool single_steps) {
-  Scenario scenario = read_scenario(parse_config(text, "test"), "test");
+  return simulate(parse_config(text, "test"), single_steps);
+}
+
+Facts simulate(ConfigNode root, bool single_steps) {
+  Scenario scenario = read_scenario(std::move(root), "test");
   const auto source = scenario.workload->open(scenario.cluster.seed);
   Keeper keeper;
   Simulation simulation(std::move(scenario.platform));

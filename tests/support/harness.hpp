@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/base/config.hpp"
 #include "sim/record/records.hpp"
 #include "sim/serving/cluster.hpp"
 
@@ -23,6 +24,7 @@ struct Facts {
 // Simulates a scenario given as JSON text, in this process: at most one run with hand-offs in a test case.
 // The laws that hold after every run (no request lost, no block or sequence left) are checked.
 Facts simulate(std::string_view scenario, bool single_steps = false);
+Facts simulate(ConfigNode scenario, bool single_steps = false);
 
 // The request records of a run in a process of its own, so that one test case can make many.
 std::vector<RequestRecord> simulate_forked(std::string_view scenario, bool single_steps);

@@ -1,0 +1,109 @@
+#include "sim/serving/router.hpp"
+
+#include <algorithm>
+#include <boost/random/uniform_int_distribution.hpp>
+#include <catch2/catch.hpp>
+
+#include "sim/base/one_of.hpp"
+
+using namespace disagg;
+
+namespace {
+
+constexpr RoutedRequest kRequest{.prompt_tokens = 1000, .output_tokens = 100};
+
+std::vector<RouterReplica> replicas(std::vector<Role> roles) {
+  std::vector<RouterReplica> all;
+  for (std::uint32_t i = 0; i < roles.size(); ++i) all.push_back({ReplicaId{i}, roles[i], 100'000});
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "A load index names the first of the least loads after each of 10,000 random changes, for 1 to 100 "
+    "replicas") {
+  auto random = random_stream(5, "loads");
+  for (const std::size_t size : {1U, 2U, 3U, 7U, 64U, 100U}) {
+    LoadIndex index(size);
+    std::vector<std::int64_t> loads(size);
+    for (int i = 0; i < 10'000; ++i) {
+      const auto who = boost::random::uniform_int_distribution<std::size_t>(0, size - 1)(random);
+      loads[who] = boost::random::uniform_int_distribution<std::int64_t>(0, 20)(random);
+      index.set(who, loads[who]);
+      REQUIRE(index.least() ==
+              static_cast<std::size_t>(std::min_element(loads.begin(), loads.end()) - loads.begin()));
+    }
+  }
+}
+
+TEST_CASE("Round-robin visits 3 mixed replicas in turn, and each request decodes where it prefills") {
+  StagedRouter<RoundRobin> router;
+  router.begin(replicas({Role::mixed, Role::mixed, Role::mixed}), 1);
+  for (std::uint32_t i = 0; i < 7; ++i) {
+    const Route route = router.route(kRequest, {});
+    CHECK(route.prefill.index == i % 3);
+    CHECK(route.decode == route.prefill);
+  }
+}
+
+TEST_CASE(
+    "A prefill replica leaves the decode replica open, which is then the least loaded of the decode pool") {
+  StagedRouter<Least<Requests>> router;
+  router.begin(replicas({Role::prefill, Role::decode, Role::decode}), 1);
+  const Route route = router.route(kRequest, {});
+  CHECK(route.prefill.index == 0);
+  CHECK_FALSE(route.decode.has_value());
+  router.load_changed(ReplicaId{1}, {.requests = 4, .tokens = 0, .kv_tokens = 0, .queued = false});
+  router.load_changed(ReplicaId{2}, {.requests = 3, .tokens = 9, .kv_tokens = 9, .queued = false});
+  CHECK(router.decode(kRequest).index == 2);
+}
+
+TEST_CASE("Random routing draws all of 4 replicas about equally often, and the same ones for the same seed") {
+  std::vector<int> counts(4);
+  StagedRouter<RandomChoice> a;
+  StagedRouter<RandomChoice> b;
+  a.begin(replicas(std::vector<Role>(4, Role::mixed)), 9);
+  b.begin(replicas(std::vector<Role>(4, Role::mixed)), 9);
+  for (int i = 0; i < 4000; ++i) {
+    const ReplicaId chosen = a.route(kRequest, {}).prefill;
+    REQUIRE(chosen == b.route(kRequest, {}).prefill);
+    ++counts[chosen.index];
+  }
+  for (const int count : counts) CHECK(std::abs(count - 1000) < 120);
+}
+
+TEST_CASE(
+    "Splitwise's mixed pool lends a decode replica when every prefill replica has a queue of 8192 tokens, "
+    "and takes it back when idle") {
+  MixedPool router;
+  const auto all = replicas({Role::prefill, Role::prefill, Role::decode, Role::decode});
+  router.begin(all, 1);
+  std::vector<ReplicaLoad> loads(4);
+  loads[0] = {.requests = 8, .tokens = 7500, .kv_tokens = 0, .queued = true};
+  loads[1] = {.requests = 8, .tokens = 7400, .kv_tokens = 0, .queued = true};
+  loads[2] = {.requests = 1, .tokens = 0, .kv_tokens = 9000, .queued = false};
+  loads[3] = {.requests = 1, .tokens = 1, .kv_tokens = 5000, .queued = false};
+  // 7,400 + 1,000 tokens are more than 8,192: replica 2, with the fewest tokens to prefill, serves the prompt
+  // as well.
+  const Route lent = router.route(kRequest, loads);
+  CHECK(lent.prefill.index == 2);
+  CHECK(lent.decode->index == 3);
+  loads[2].tokens = 1000;
+  CHECK(router.route(kRequest, loads).prefill.index == 2);  // still in the mixed pool
+  router.went_idle(ReplicaId{2});
+  loads[1].queued = false;
+  loads[2].tokens = 0;
+  CHECK(router.route(kRequest, loads).prefill.index == 1);
+}
+
+TEST_CASE("A decode replica without room for prompt and output is passed over") {
+  MixedPool router;
+  router.begin(replicas({Role::prefill, Role::decode, Role::decode}), 1);
+  std::vector<ReplicaLoad> loads(3);
+  loads[1].kv_tokens = 98'950;
+  loads[2].kv_tokens = 98'800;
+  CHECK(router.route(kRequest, loads).decode->index == 2);
+  loads[2].kv_tokens = 98'900;  // 98,900 + 1,100 = 100,000 is full: a prefill replica decodes
+  CHECK(router.route(kRequest, loads).decode->index == 0);
+}
