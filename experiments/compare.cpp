@@ -40,7 +40,7 @@ constexpr auto kLines = std::to_array<Line>({
     {"/metrics/e2el_ms/p50", "E2EL p50", "ms", -1},
     {"/metrics/e2el_ms/p99", "E2EL p99", "ms", -1},
     {"/metrics/queue_wait_ms/p99", "queue wait p99", "ms", -1},
-    {"/metrics/kv_transfer_ms/mean", "KV hand-off mean", "ms", -1},
+    {"/metrics/kv_transfer_ms/mean", "KV hand-off mean, start to end", "ms", -1},
     {"/metrics/completed", "requests completed", "", 0},
     {"/metrics/rejected_queue_full", "rejected, queue full", "", -1},
     {"/metrics/rejected_too_large", "rejected, too large", "", -1},
@@ -71,7 +71,7 @@ std::string with_unit(const Line& line) {
 }
 
 std::string percent(const ordered_json& share) {
-  return share.is_number() ? show_number(share.get<double>() * 100, 3) : "-";
+  return share.is_number() ? show_percent(share.get<double>()) : "-";
 }
 
 void print_pools(const ordered_json& summary, std::ostream& out) {
@@ -141,6 +141,20 @@ const Line& deciding(std::span<const ordered_json> summaries) {
   return find("/metrics/request_goodput");
 }
 
+// How the tails of two runs compare: "TTFT p99 2003 ms against 2013, TPOT p99 13.2 ms against 36.7".
+std::string tails(const ordered_json& a, const ordered_json& b) {
+  std::string text;
+  for (const auto& [label, pointer] :
+       {std::pair{"TTFT", "/metrics/ttft_ms/p99"}, {"TPOT", "/metrics/tpot_ms/p99"}}) {
+    const auto ours = number_at(a, pointer);
+    const auto theirs = number_at(b, pointer);
+    if (!ours || !theirs) continue;
+    text += (text.empty() ? "" : ", ") + std::string(label) + " p99 " + show_number(*ours, 3) +
+            " ms against " + show_number(*theirs, 3);
+  }
+  return text;
+}
+
 std::string verdict(std::span<const ordered_json> summaries) {
   if (summaries.size() < 2) return {};
   const Line& line = deciding(summaries);
@@ -173,7 +187,8 @@ std::string verdict(std::span<const ordered_json> summaries) {
                                      : show_number(top / next, 3) + " times that of ") +
                          name(summaries[second])
                    : name(summaries[second]) + " has none";
-  return text + " (one seed each, no confidence interval).";
+  const std::string why = tails(summaries[best], summaries[second]);
+  return text + (why.empty() ? "" : "; " + why) + " (one seed each, no confidence interval).";
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ volatile std::sig_atomic_t flag = 0;
 void catch_interrupts() {
   struct sigaction action = {};
   action.sa_handler = [](int) { flag = 1; };
+  action.sa_flags = static_cast<int>(SA_RESETHAND);  // a second Ctrl-C ends the process at once
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }

@@ -9,7 +9,7 @@ struct Interrupted : std::runtime_error {
   Interrupted() : std::runtime_error("interrupted") {}
 };
 
-// From here on SIGINT and SIGTERM set a flag instead of ending the process.
+// From here on the first SIGINT or SIGTERM sets a flag instead of ending the process; a second one ends it.
 void catch_interrupts();
 bool interrupted();
 

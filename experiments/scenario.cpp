@@ -11,6 +11,9 @@
 namespace disagg {
 namespace {
 
+// A route takes some 200 bytes here and in SimGrid.
+constexpr std::size_t kMostHandOffPairs = 1'000'000;
+
 // One accelerator's memory as its makers state it, less what the engine leaves free, the weights and the
 // workspace.
 struct MemoryBudget {
@@ -193,6 +196,12 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
   const PlacedCluster placed = place(*topology, scenario.cluster.pools, cluster);
   if (!cluster.problems().empty()) return;
   const HandOffEnds ends = hand_off_ends(scenario.cluster.pools, *router);
+  if (ends.from.size() * ends.to.size() > kMostHandOffPairs) {
+    cluster.fail("pools", "hand-offs between " + std::to_string(ends.from.size()) + " and " +
+                              std::to_string(ends.to.size()) + " replicas are more pairs than the " +
+                              std::to_string(kMostHandOffPairs) + " whose routes are kept");
+    return;
+  }
   RoutedCluster routed = route_hand_offs(placed, ends.from, ends.to, costs_of(*hand_off).overhead);
   scenario.cluster.router = std::move(*router);
   scenario.cluster.admission = *admission;

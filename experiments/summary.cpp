@@ -83,7 +83,7 @@ ordered_json pool_json(const PoolSetup& pool, const TransformerWork& work, const
   return j;
 }
 
-std::string percent(double share) { return show_number(share * 100, 3) + " %"; }
+std::string percent(double share) { return show_percent(share) + " %"; }
 
 // Where requests lose their time, and what limits that place.
 ordered_json bottleneck(const RunFacts& facts, const ordered_json& pools) {

@@ -78,6 +78,8 @@ SweepTable run_sweep(const SweepOptions& options) {
   SweepTable table;
   table.points = 1;
   for (const Axis& axis : options.axes) {
+    if (std::ranges::count(options.axes, axis.path, &Axis::path) > 1)
+      throw ConfigError("--axis " + axis.path + ": stands twice; give all its values in one");
     table.points *= axis.values.size();
     if (table.points > kMostPoints)
       throw ConfigError("the grid has more than " + std::to_string(kMostPoints) + " points");

@@ -103,6 +103,7 @@ class AzureSource : public Source {
   }
 
   const std::vector<std::string>& kinds() const override { return kinds_; }
+  double progress() const override { return lines_.progress(); }
   std::string trace_hash() const override { return lines_.provenance(); }
 
  private:

@@ -73,6 +73,7 @@ class MooncakeSource : public Source {
   }
 
   const std::vector<std::string>& kinds() const override { return kinds_; }
+  double progress() const override { return lines_.progress(); }
   std::string trace_hash() const override { return lines_.provenance(); }
   std::vector<std::string> notes() const override { return {"hash_ids are not used: no prefix cache yet"}; }
 

@@ -50,7 +50,8 @@ class SyntheticSource : public Source {
   SyntheticSource(const SyntheticWorkload& workload, std::uint64_t seed)
       : arrivals_(workload.arrivals),
         duration_(workload.duration),
-        left_(workload.requests.value_or(std::numeric_limits<std::int64_t>::max())),
+        requests_(workload.requests.value_or(std::numeric_limits<std::int64_t>::max())),
+        left_(requests_),
         arrival_stream_(random_stream(seed, "arrivals")),
         kind_stream_(random_stream(seed, "kinds")) {
     for (const RequestKind& request_kind : workload.request_kinds) {
@@ -71,6 +72,7 @@ class SyntheticSource : public Source {
       return std::nullopt;
     }
     --left_;
+    last_arrival_ = arrival;
     const std::uint32_t index = draw_kind();
     Lengths& lengths = lengths_[index];
     return RequestSpec{arrival, draw(lengths.prompt, lengths.prompt_stream),
@@ -78,6 +80,10 @@ class SyntheticSource : public Source {
   }
 
   const std::vector<std::string>& kinds() const override { return kinds_; }
+  double progress() const override {
+    return std::max(1 - static_cast<double>(left_) / static_cast<double>(requests_),
+                    last_arrival_ / duration_);
+  }
 
  private:
   std::uint32_t draw_kind() {
@@ -88,6 +94,8 @@ class SyntheticSource : public Source {
 
   Arrivals arrivals_;
   Seconds duration_;
+  Seconds last_arrival_{};
+  std::int64_t requests_;
   std::int64_t left_;
   RandomEngine arrival_stream_;
   RandomEngine kind_stream_;

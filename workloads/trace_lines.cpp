@@ -51,6 +51,9 @@ TraceLines::TraceLines(const std::filesystem::path& file, std::string_view forma
   in_.open(file, std::ios::binary);
   if (!in_) throw ConfigError("cannot read '" + file.string() + "'");
   if (!fill()) fail_file("is empty; expects " + std::string(format_));
+  std::error_code error;
+  size_ = std::filesystem::file_size(file, error);
+  if (error) size_ = 0;
 }
 
 std::optional<std::string_view> TraceLines::next() {
@@ -81,6 +84,7 @@ bool TraceLines::fill() {
 std::string_view TraceLines::take(std::size_t length) {
   std::string_view line(buffer_.get() + begin_, length);
   begin_ += length;
+  given_ += length;
   hash_.add(line);
   if (line.ends_with('\n')) line.remove_suffix(1);
   if (line.ends_with('\r')) line.remove_suffix(1);

@@ -41,6 +41,8 @@ class TraceLines {
   // The same for the file as a whole.
   [[noreturn]] void fail_file(std::string_view what) const;
 
+  // Share of the file that has been given out, 0 to 1.
+  double progress() const { return size_ > 0 ? static_cast<double>(given_) / static_cast<double>(size_) : 1; }
   // File name, and hash of the lines read so far: of the whole file at its end.
   std::string provenance() const;
 
@@ -56,6 +58,8 @@ class TraceLines {
   std::size_t begin_ = 0;  // unread: buffer_[begin_, end_)
   std::size_t end_ = 0;
   std::int64_t line_ = 0;
+  std::uintmax_t size_ = 0;
+  std::uintmax_t given_ = 0;  // bytes of the lines given out
   Hash hash_;
 };
 

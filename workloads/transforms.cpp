@@ -1,5 +1,6 @@
 #include "workloads/transforms.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -29,6 +30,14 @@ class TransformedSource : public Source {
   }
 
   const std::vector<std::string>& kinds() const override { return source_->kinds(); }
+  double progress() const override {
+    // Whichever of the ends comes first: of the source, of the window, of the first so many.
+    double share = source_->progress();
+    if (transforms_.first)
+      share = std::max(share, 1 - static_cast<double>(left_) / static_cast<double>(*transforms_.first));
+    if (transforms_.window) share = std::max(share, std::min(1.0, last_arrival_ / window_.to));
+    return share;
+  }
   std::string trace_hash() const override { return source_->trace_hash(); }
   std::vector<std::string> notes() const override { return source_->notes(); }
 

@@ -376,8 +376,7 @@ void override_config(ConfigNode& root, std::string_view assignment) {
     const std::string key(path.substr(i, end - i));
     if (key.empty()) throw ConfigError(origin + ": the path has an empty part");
     if (node->kind == ConfigNode::Kind::null) node->kind = ConfigNode::Kind::object;
-    if (node->kind == ConfigNode::Kind::string &&
-        end < path.size()) {  // "router": "x" is short for {"kind": "x"}
+    if (node->kind == ConfigNode::Kind::string) {  // "router": "x" is short for {"kind": "x"}
       ConfigNode kind = *node;
       node->kind = ConfigNode::Kind::object;
       node->members.push_back({"kind", kind.where, std::move(kind), false});

@@ -182,6 +182,12 @@ std::string show_exact(double value) {
   return {buffer.data(), end};
 }
 
+std::string show_percent(double share) {
+  const double percent = share * 100;
+  if (std::abs(percent) < 0.05) return "0";
+  return show_number(percent, std::abs(percent) < 1 ? 1 : 3);
+}
+
 std::string show_number(double value, int digits) {
   if (value == 0) return "0";
   const int magnitude = static_cast<int>(std::floor(std::log10(std::abs(value))));

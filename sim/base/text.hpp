@@ -47,6 +47,8 @@ std::string show(Bytes);
 std::string show(BytesPerSecond);
 // The shortest text that reads back as the same double; never "-0", "nan" is a broken invariant.
 std::string show_exact(double);
+// A share as per cent without the sign: 0.4567 is "45.7", less than 0.05 % is "0".
+std::string show_percent(double share);
 // `digits` significant digits without exponent where that stays short, for tables.
 std::string show_number(double, int digits = 4);
 

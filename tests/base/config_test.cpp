@@ -62,7 +62,7 @@ TEST_CASE("Every value knows its line and column behind comments, strings with b
   CHECK(root.where.text() == "s.json:2:1");
   CHECK(place(root.find("text")) == "s.json:3:20");
   CHECK(root.find("text")->text == "{ // \" [");
-  CHECK(place(root.find("number")) == "s.json:3:44");
+  CHECK(place(root.find("number")) == "s.json:3:43");
   CHECK(root.find("number")->number == -1500);
   CHECK(root.find("number")->text == "-1.5e3");
   const ConfigNode& list = *root.find("list");
@@ -115,7 +115,7 @@ TEST_CASE("Extending merges objects member by member and replaces arrays and num
   CHECK(value_of(root) ==
         json::parse(R"({ "a": { "x": 1, "y": 3, "z": 4 }, "list": [9], "n": "one", "new": null })"));
   CHECK(place(root.find("a")->find("x")) == (files.folder / "base/base.json").string() + ":1:15");
-  CHECK(place(root.find("a")->find("y")) == (files.folder / "middle.json").string() + ":1:45");
+  CHECK(place(root.find("a")->find("y")) == (files.folder / "middle.json").string() + ":1:44");
   CHECK(place(root.find("list")) == top.string() + ":1:11");
 }
 

@@ -15,16 +15,14 @@ TEST_CASE("FNV-1a of 'foobar' is 85944171f73967e8, and of nothing cbf29ce4842223
   CHECK(Hash{}.hex() == "cbf29ce484222325");
 }
 
-TEST_CASE("A hash has 16 digits even when the first are 0", "[hash]") {
-  CHECK(Hash{}.add("123").hex() == "d8dcca186bafadcb");
-  // Found by search: a text whose hash begins with three zeros.
-  CHECK(Hash{}.add("zero-ZEROS").hex() == "");
+TEST_CASE("A hash has 16 digits even when the first three are 0", "[hash]") {
+  CHECK(Hash{}.add("zeros-37300").hex() == "000240b0d482ea16");
 }
 
 TEST_CASE("Text added in two parts has the hash of the whole, bytes above 127 count as unsigned", "[hash]") {
   CHECK(Hash{}.add("foo").add("").add("bar").value() == Hash{}.add("foobar").value());
   CHECK(Hash{}.add("ab").value() != Hash{}.add("ba").value());
-  CHECK(Hash{}.add("\xff").hex() == "");
+  CHECK(Hash{}.add("\xff").hex() == "af64724c8602eb6e");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <bit>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <random>
 #include <string>
@@ -105,7 +106,7 @@ TEST_CASE("14 texts that are no quantity are refused with their fault", "[text]"
                                  "+5 USD", "five USD", "$5", ", USD"})
     CHECK(refusal<Dollars>(text) == "'" + text + "' is not a number with a unit" + how);
   CHECK(refusal<Dollars>("5") == "'5' has no unit" + how);
-  CHECK(refusal<Dollars>("5 EUR") == "unit 'EUR' is unknown; known: USD kUSD; did you mean 'USD'?");
+  CHECK(refusal<Dollars>("5 EUR") == "unit 'EUR' is unknown; known: USD kUSD");
 }
 
 TEST_CASE("Quantities beyond the doubles are out of range, in their unit or in SI", "[text]") {
@@ -168,7 +169,7 @@ TEST_CASE("10 000 random doubles read back from their exact text as the same one
     const double value = std::bit_cast<double>(bits());
     if (!std::isfinite(value)) continue;
     ++tried;
-    if (std::stod(show_exact(value)) != value) FAIL(show_exact(value));
+    if (std::strtod(show_exact(value).c_str(), nullptr) != value) FAIL(show_exact(value));
   }
   CHECK(show_exact(0.1) == "0.1");
   CHECK(show_exact(-0.0) == "0");

@@ -715,7 +715,7 @@ TEST_CASE("Synthetic workloads that make no sense: 10 of them are refused with e
   });
 }
 
-TEST_CASE("Command lines that are not understood: 17 of them are refused with exactly these words",
+TEST_CASE("Command lines that are not understood: 18 of them are refused with exactly these words",
           "[bad-input]") {
   check({
       {.name = "an unknown command",
@@ -751,6 +751,9 @@ TEST_CASE("Command lines that are not understood: 17 of them are refused with ex
       {.name = "an axis with no index",
        .arguments = "sweep scenario.json --axis cluster.pools[7].replicas=1",
        .error = "--set cluster.pools[7].replicas=1: cluster.pools has no element 7; its length is 1"},
+      {.name = "an axis that stands twice",
+       .arguments = "sweep scenario.json --axis seed=1 --axis seed=2",
+       .error = "--axis seed: stands twice; give all its values in one"},
       {.name = "a sweep without an axis",
        .arguments = "sweep scenario.json",
        .error = "--axis is required\n"

@@ -296,6 +296,38 @@ TEST_CASE("SIGINT during a sweep exits with 75 and leaves neither a file nor a p
   CHECK(processes_of_group(program.pid()) == 0);
 }
 
+TEST_CASE("Ctrl-C, which the processes of a sweep get too, exits with 75 and leaves none of them",
+          "[command-line]") {
+  const TemporaryFolder folder;
+  write_text(folder / "scenario.json", kEndless);
+  Program program(folder, {"sweep", "scenario.json", "--axis", "seed=1,2,3,4", "--jobs", "2"});
+  REQUIRE(sleeps_until([&] { return processes_of_group(program.pid()) == 3; }));
+  ::kill(-program.pid(), SIGINT);
+  const Ended ended = program.wait();
+  CHECK(ended.code == 75);
+  CHECK(ended.out.empty());
+  CHECK(processes_of_group(program.pid()) == 0);
+}
+
+TEST_CASE("A sweep of which 1 point of 2 fails exits with 3, keeps the other and says which and why",
+          "[command-line]") {
+  const TemporaryFolder folder;
+  const std::string good =
+      "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+      "2023-11-16 18:15:46.6805900,374,44\n";
+  write_text(folder / "good.csv", good);
+  write_text(folder / "bad.csv", good + "2023-11-16 18:15:47,37");
+  json scenario = json::parse(kScenario);
+  scenario["workload"] = {{"kind", "azure"}};
+  write_text(folder / "scenario.json", scenario.dump());
+  const Ended ended = call(folder, {"sweep", "scenario.json", "--axis", "workload.file=bad.csv,good.csv"});
+  CHECK(ended.code == 3);
+  CHECK(ended.err ==
+        "disagg: point 0 (workload.file=bad.csv): bad.csv:3: expects a row of 3 fields, "
+        "TIMESTAMP,ContextTokens,GeneratedTokens, not '2023-11-16 18:15:47,37'\n");
+  CHECK_THAT(ended.out, Contains("\n0,bad.csv,2,,,") && Contains("\n1,good.csv,0,"));
+}
+
 TEST_CASE("--quiet leaves stderr empty, and without it there are remarks", "[command-line]") {
   const TemporaryFolder folder;
   write_text(folder / "scenario.json", kScenario);
