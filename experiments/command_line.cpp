@@ -6,6 +6,7 @@
 #include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "embedded.hpp"
@@ -123,8 +124,19 @@ void make_parent_of_runs(const Options& o) {
   if (error) throw ConfigError(o.folder + ": cannot make this folder: " + error.message());
 }
 
+// Each scenario's results go into a folder of its name.
+void require_distinct_names(std::size_t count, const std::function<Scenario(std::size_t)>& load) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string name = load(i).name;
+    if (!names.insert(name).second)
+      throw ConfigError("--out: two scenarios are named '" + name + "'; give one of them another \"name\"");
+  }
+}
+
 int compare(const Options& o) {
   const auto load = [&](std::size_t i) { return load_scenario(o.scenarios[i], o.overrides); };
+  if (!o.folder.empty()) require_distinct_names(o.scenarios.size(), load);
   make_parent_of_runs(o);
   const auto summaries = run_all(o, o.scenarios.size(), load);
   if (o.json) {

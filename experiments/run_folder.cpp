@@ -2,12 +2,28 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+
 #include "sim/base/config.hpp"
 
 namespace disagg {
 namespace {
 
 namespace fs = std::filesystem;
+
+// What runs write. A folder with anything else in it is somebody's own and is never replaced.
+constexpr auto kOurs =
+    std::to_array<std::string_view>({"summary.json", "scenario.json", "requests.csv", "timeseries.csv",
+                                     "replicas.csv", "links.csv", "timeline.json"});
+
+bool replaceable(const fs::path& folder) {
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) return false;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (std::find(kOurs.begin(), kOurs.end(), entry.path().filename().string()) == kOurs.end()) return false;
+  return !error;
+}
 
 fs::path beside(const fs::path& file, std::string_view what) {
   return file.string() + "." + std::string(what) + "-" + std::to_string(getpid());
@@ -23,9 +39,7 @@ fs::path without_last_slash(const fs::path& folder) {
 RunFolder::RunFolder(const fs::path& folder)
     : folder_(without_last_slash(folder)), partial_(beside(folder_, "partial")) {
   std::error_code error;
-  if (fs::exists(folder_, error) &&
-      !(fs::is_directory(folder_, error) &&
-        (fs::is_empty(folder_, error) || fs::exists(folder_ / "summary.json", error))))
+  if (fs::exists(folder_, error) && !replaceable(folder_))
     throw ConfigError(folder_.string() +
                       ": exists and is no folder of results; nothing was written. Choose another with --out");
   fs::create_directories(partial_, error);

@@ -89,7 +89,7 @@ BlockCount kv_blocks(Reader& r, const PoolSetup& pool, const MemoryBudget& budge
 std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& model,
                                    const PrecisionPlan& precision, std::vector<std::string>& assumptions) {
   PoolSetup pool;
-  pool.name = r.get<std::string>("name");
+  pool.name = r.name("name");
   pool.role = static_cast<Role>(r.choice("role", kRoleNames, "mixed"));
   pool.replicas = r.get<std::int64_t>("replicas", Range::positive);
   if (pool.replicas > 100'000) r.fail("replicas", "must be at most 100000");
@@ -217,7 +217,7 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
   Scenario scenario;
   Problems problems;
   Reader r(root, "", problems);
-  scenario.name = r.get_or<std::string>("name", name);
+  scenario.name = r.name("name", name);
   r.find<std::string>("description");
   scenario.cluster.seed =
       static_cast<std::uint64_t>(r.get_or<std::int64_t>("seed", "1", Range::non_negative));

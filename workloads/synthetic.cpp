@@ -17,7 +17,7 @@ RequestKind read_lengths(Reader& r) {
 
 RequestKind read_kind(Reader& r) {
   RequestKind request_kind = read_lengths(r);
-  request_kind.name = r.get<std::string>("name");
+  request_kind.name = r.name("name");
   request_kind.share = r.get_or<double>("share", "1", Range::positive);
   r.done();
   return request_kind;

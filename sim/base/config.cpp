@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cmath>
 #include <fstream>
 #include <iterator>
@@ -417,6 +418,18 @@ std::size_t Reader::choice(std::string_view key, std::span<const std::string_vie
   if (found != known.end()) return static_cast<std::size_t>(found - known.begin());
   if (!word.empty()) unknown(key, word, known);
   return 0;
+}
+
+std::string Reader::name(std::string_view key, std::optional<std::string_view> fallback) {
+  std::string word = fallback ? get_or<std::string>(key, *fallback) : get<std::string>(key);
+  const auto fits = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view(" ._-+").find(c) != std::string_view::npos;
+  };
+  if (word.size() > 100 || word.starts_with('.') || !std::all_of(word.begin(), word.end(), fits))
+    fail(key,
+         "is no name: expects at most 100 letters, digits, blanks and \"._-+\", not starting with a dot");
+  return word;
 }
 
 std::filesystem::path Reader::file(std::string_view key) {

@@ -120,6 +120,9 @@ class Reader {
   // One of `known`, as its index. An unknown word lists the known ones.
   std::size_t choice(std::string_view key, std::span<const std::string_view> known,
                      std::optional<std::string_view> fallback = {});
+  // A word that may become part of a file name or a table: letters, digits, blanks and "._-+", no leading
+  // dot.
+  std::string name(std::string_view key, std::optional<std::string_view> fallback = {});
   // A file name, made relative to the working directory. It need not exist.
   std::filesystem::path file(std::string_view key);
 

@@ -161,6 +161,7 @@ std::string unknown_word(std::string_view word, std::span<const std::string_view
 }
 
 std::string show(Seconds t) {
+  if (t.si == 0) return "0 s";
   constexpr auto kSteps =
       std::to_array<Unit>({{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"min", 120}, {"h", 7200}});
   if (t.si >= 7200) return show_number(t.si / 3600) + " h";

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <csignal>
 #include <simgrid/kernel/resource/Action.hpp>
 #include <simgrid/kernel/resource/Model.hpp>
 #include <simgrid/s4u.hpp>
@@ -91,7 +92,10 @@ class SimgridNetwork final : public Network {
     static std::string quiet = "--log=root.thres:critical";
     static char* arguments[] = {name.data(), quiet.data(), nullptr};
     int count = 2;
+    struct sigaction interrupt {};
+    ::sigaction(SIGINT, nullptr, &interrupt);
     auto* engine = new sg::Engine(&count, arguments);
+    ::sigaction(SIGINT, &interrupt, nullptr);  // SimGrid takes Ctrl-C for itself and exits with 1
     // Pure max-min sharing: no cross-traffic, no TCP window, no latency-dependent weights.
     for (const char* setting :
          {"network/model:CM02", "network/crosstraffic:0", "network/TCP-gamma:1e20", "surf/precision:1e-9"})

@@ -32,6 +32,7 @@ MeasuredTable MeasuredTable::read(Reader& r) {
   table.mixed_factor = r.get_or<double>("mixed_factor", "1", Range::positive);
   constexpr std::array<std::string_view, 2> kOutside{"hold", "extrapolate"};
   table.extrapolate = r.choice("outside", kOutside, "hold") == 1;
+  if (!r.problems().empty()) return table;
   const std::size_t rows = table.tokens.size();
   if (rows != table.prefill.size() || rows != table.decode.size())
     r.fail("tokens", "tokens, prefill and decode need the same number of entries");

@@ -660,7 +660,7 @@ TEST_CASE("Traces that are damaged: 21 of them are refused with exactly these wo
                   "TIMESTAMP,ContextTokens,GeneratedTokens\n"
                   "2023-11-16 18:15:46.6805900,374,44\n"}},
        .error = "scenario.json:9:49: workload.window: no request arrives from 20 s to 30 s; the nearest seen "
-                "arrives at 0 ns"},
+                "arrives at 0 s"},
   });
 }
 
@@ -861,7 +861,7 @@ TEST_CASE("A scenario of bytes that are no text is refused with a message that i
   for (const char c : ended.err) CHECK((c == '\n' || (c >= 0x20 && c < 0x7f)));
 }
 
-TEST_CASE("--out onto a folder that is none of results leaves what is in it", "[bad-input]") {
+TEST_CASE("The option --out onto a folder that is none of results leaves what is in it", "[bad-input]") {
   const TemporaryFolder folder;
   write_text(folder / "scenario.json", kScenario);
   write_text(folder / "mine/thesis.txt", "precious");

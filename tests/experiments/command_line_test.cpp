@@ -73,7 +73,7 @@ int processes_of_group(pid_t group) {
   return count;
 }
 
-TEST_CASE("--help of the program and of each of its 5 commands exits with 0 and shows an example",
+TEST_CASE("The option --help of the program and of each of its 5 commands exits with 0 and shows an example",
           "[command-line]") {
   const TemporaryFolder folder;
   const Ended program = call(folder, {"--help"});
@@ -90,7 +90,7 @@ TEST_CASE("--help of the program and of each of its 5 commands exits with 0 and 
   }
 }
 
-TEST_CASE("--version names the program and its compiler", "[command-line]") {
+TEST_CASE("The option --version names the program and its compiler", "[command-line]") {
   const TemporaryFolder folder;
   const Ended version = call(folder, {"--version"});
   CHECK(version.code == 0);
@@ -328,7 +328,7 @@ TEST_CASE("A sweep of which 1 point of 2 fails exits with 3, keeps the other and
   CHECK_THAT(ended.out, Contains("\n0,bad.csv,2,,,") && Contains("\n1,good.csv,0,"));
 }
 
-TEST_CASE("--quiet leaves stderr empty, and without it there are remarks", "[command-line]") {
+TEST_CASE("The option --quiet leaves stderr empty, and without it there are remarks", "[command-line]") {
   const TemporaryFolder folder;
   write_text(folder / "scenario.json", kScenario);
   const Ended loud = call(folder, {"run", "scenario.json", "--out", "results"});
@@ -357,7 +357,7 @@ TEST_CASE("A full disk behind stdout is an error of every command", "[command-li
   }
 }
 
-TEST_CASE("--csv /dev/full is an error, and --csv /dev/stdout is stdout", "[command-line]") {
+TEST_CASE("The option --csv /dev/full is an error, and --csv /dev/stdout is stdout", "[command-line]") {
   const TemporaryFolder folder;
   write_text(folder / "scenario.json", kScenario);
   const std::vector<std::string> sweep{"sweep", "scenario.json", "--axis", "seed=1", "-q"};
