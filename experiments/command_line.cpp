@@ -174,6 +174,9 @@ int sweep(const Options& o) {
   SweepOptions options{
       .scenario = o.scenarios.front(), .overrides = o.overrides, .axes = {}, .jobs = o.jobs, .progress = {}};
   for (const std::string& text : o.axes) options.axes.push_back(parse_axis(text));
+  const auto csv_folder = std::filesystem::path(o.csv).parent_path();
+  if (!csv_folder.empty() && !std::filesystem::is_directory(csv_folder))
+    throw ConfigError("--csv " + o.csv + ": there is no folder '" + csv_folder.string() + "'");
   ProgressLine line(o.quiet);
   if (line.active())
     options.progress = [&](std::size_t done, std::size_t of) {

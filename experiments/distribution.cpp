@@ -64,7 +64,8 @@ void Distribution::add_series(double first, double step, std::int64_t count, std
     if (step > 0 && here + 1 < kBins) {
       const double edge =
           std::exp2(kLowest + static_cast<double>(here) / kBinsPerOctave);  // upper end of this bin
-      run = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil((edge - value) / step)), 1, run);
+      run = static_cast<std::int64_t>(
+          std::clamp(std::ceil((edge - value) / step), 1.0, static_cast<double>(run)));
     }
     bins_[here] += run * weight;
     done += run;

@@ -9,7 +9,7 @@ namespace disagg {
 
 // A sample of positive values. Up to kExact values are kept and their quantiles are exact (linear
 // interpolation between order statistics, as numpy's default); beyond that they are binned with a relative
-// error of 0.14 %. Mean, minimum, maximum and count are always exact.
+// error of 0.14 %. Mean, maximum and count are always exact.
 class Distribution {
  public:
   static constexpr std::size_t kExact = 1U << 20U;

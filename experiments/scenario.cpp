@@ -11,6 +11,9 @@
 namespace disagg {
 namespace {
 
+constexpr double kMostKvBlocks = 1e12;
+// Beyond this the bookkeeping of blocks would cost more than the tokens in them.
+constexpr TokenCount kMostBlockTokens = 65'536;
 // A route takes some 200 bytes here and in SimGrid.
 constexpr std::size_t kMostHandOffPairs = 1'000'000;
 
@@ -79,7 +82,7 @@ BlockCount kv_blocks(Reader& r, const PoolSetup& pool, const MemoryBudget& budge
                               show(budget.workspace) + " each); raise tp or pp");
     return 0;
   }
-  const auto blocks = static_cast<BlockCount>(std::floor(room / block));
+  const auto blocks = static_cast<BlockCount>(std::floor(std::min(room / block, kMostKvBlocks)));
   if (blocks < 1)
     r.fail("kv_capacity", "holds not even one block of " + std::to_string(pool.block_tokens) + " tokens (" +
                               show(block) + ")");
@@ -109,6 +112,8 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
                             .workspace = r.get_or<Bytes>("workspace", "3 GB", Range::non_negative)};
   const auto capacity = r.find<Bytes>("kv_capacity", Range::positive);
   pool.block_tokens = r.get_or<TokenCount>("block_tokens", "16", Range::positive);
+  if (pool.block_tokens > kMostBlockTokens)
+    r.fail("block_tokens", "must be at most " + std::to_string(kMostBlockTokens));
   r.done();
   if (!model || !accelerator || !policy || !service || !r.problems().empty()) return std::nullopt;
 
@@ -122,7 +127,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   if (model->num_attention_heads % pool.shape.parallelism.tp != 0)
     r.fail("parallelism", "tp " + std::to_string(pool.shape.parallelism.tp) + " does not divide the " +
                               std::to_string(model->num_attention_heads) + " heads of " + model->name);
-  if (!has_rates(r, *accelerator, pool.shape.precision)) return std::nullopt;
+  if (!has_rates(r, *accelerator, pool.shape.precision) || !r.problems().empty()) return std::nullopt;
   pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
   if (accelerator->efficiency.assumed && std::holds_alternative<Roofline>(pool.service))
     assumptions.push_back("efficiencies of " + accelerator->name + ": " + accelerator->efficiency.source);

@@ -41,7 +41,8 @@ class SimgridNetwork final : public Network {
     const PlatformRoute& way = routes_[route.index];
     const sg::CommPtr comm = sg::Comm::sendto_init(hosts_[way.from], hosts_[way.to]);
     comm->set_payload_size(static_cast<std::uint64_t>(std::llround(std::max(1.0, bytes.si))));
-    comm->set_data(reinterpret_cast<void*>(slot + 1));  // 0 marks activities that are not flows of ours
+    // SimGrid's tag is a pointer; null marks activities that are not flows of ours.
+    comm->set_data(reinterpret_cast<void*>(slot + 1));  // NOLINT(performance-no-int-to-ptr)
     flows_[slot] = {comm, done};
     ++live_;
     comm->vetoable_start();

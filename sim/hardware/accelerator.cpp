@@ -53,6 +53,14 @@ ConfigNode text_node(std::string text, const Location& where) {
   return node;
 }
 
+ConfigNode truth_node(const Location& where) {
+  ConfigNode node;
+  node.kind = ConfigNode::Kind::boolean;
+  node.where = where;
+  node.boolean = true;
+  return node;
+}
+
 // The efficiency object that holds for a row: its own, or that of the row which lends it, marked as assumed.
 ConfigNode efficiency_of(const ConfigNode& row) {
   const ConfigNode* own = row.find("efficiency");
@@ -61,12 +69,8 @@ ConfigNode efficiency_of(const ConfigNode& row) {
   const ConfigNode* lending_row = find_accelerator(lender);
   expect(lending_row != nullptr, "an efficiency is borrowed from an accelerator that is not in the catalog");
   ConfigNode lent = efficiency_of(*lending_row);
-  ConfigNode assumed;
-  assumed.kind = ConfigNode::Kind::boolean;
-  assumed.where = lent.where;
-  assumed.boolean = true;
   const std::string source = "assumed to be as on " + lender + ": " + lent.find("source")->text;
-  set(lent, "assumed", std::move(assumed));
+  set(lent, "assumed", truth_node(lent.where));
   set(lent, "source", text_node(source, lent.where));
   return lent;
 }
@@ -91,7 +95,7 @@ Efficiency read_efficiency(Reader& row) {
   efficiency.kv_cache = r->get<double>("kv_cache", Range::fraction);
   efficiency.scale_up = r->get<double>("scale_up", Range::fraction);
   efficiency.collective_latency = r->get<Seconds>("collective_latency", Range::non_negative);
-  efficiency.assumed = r->find<bool>("assumed").value_or(false);
+  efficiency.assumed = r->find<bool>("assumed").value_or(true);
   efficiency.source = r->find<std::string>("source").value_or("the scenario");
   r->done();
   return efficiency;
@@ -235,9 +239,11 @@ std::optional<ConfigNode> extended(Reader& written) {
   if (over.find("name") == nullptr) set(over, "name", text_node(name + " (changed)", over.where));
   if (over.find("title") == nullptr) set(over, "title", *over.find("name"));
   ConfigNode* efficiency = over.find("efficiency");
-  if (efficiency != nullptr && efficiency->kind == ConfigNode::Kind::object &&
-      efficiency->find("source") == nullptr)
-    set(*efficiency, "source", text_node("the scenario, otherwise as " + name, efficiency->where));
+  if (efficiency != nullptr && efficiency->kind == ConfigNode::Kind::object) {
+    if (efficiency->find("source") == nullptr)
+      set(*efficiency, "source", text_node("the scenario, otherwise as " + name, efficiency->where));
+    if (efficiency->find("assumed") == nullptr) set(*efficiency, "assumed", truth_node(efficiency->where));
+  }
   ConfigNode base = *row;
   set(base, "efficiency", efficiency_of(base));
   merge_config(base, std::move(over));

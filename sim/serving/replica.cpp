@@ -397,8 +397,9 @@ void Replica::end_span() {
               .steps = span_.steps,
               .sequences = span_.sequences,
               .prefill_tokens = prefill_tokens});
-  const bool freed = finish_members() | finish_prompts();
-  if (freed) listener_.room_freed(id_);
+  const bool members_finished = finish_members();
+  const bool prompts_finished = finish_prompts();
+  if (members_finished || prompts_finished) listener_.room_freed(id_);
   if (!span_.active) start();
 }
 
@@ -454,10 +455,10 @@ bool Replica::finish_prompts() {
   if (chunks_.empty()) return freed;
   const Seconds now = simulation_.now();
   std::size_t kept = 0;
-  for (std::size_t i = 0; i < plan_.chunks.size(); ++i) {
-    const RequestRef ref = plan_.chunks[i].ref;
+  for (const PlannedChunk& chunk : plan_.chunks) {
+    const RequestRef ref = chunk.ref;
     Request& request = requests_[ref];
-    request.prefilled += plan_.chunks[i].tokens;
+    request.prefilled += chunk.tokens;
     if (request.prefilled < request.prefill_target) {
       prefilling_[kept++] = ref;
       continue;

@@ -783,7 +783,7 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
        .error = "mine/results: cannot make this folder: Not a directory"},
       {.name = "--csv into a missing folder",
        .arguments = "sweep scenario.json --axis seed=1 --csv nowhere/sweep.csv",
-       .error = "nowhere/sweep.csv: cannot write this file"},
+       .error = "--csv nowhere/sweep.csv: there is no folder 'nowhere'"},
   });
 }
 

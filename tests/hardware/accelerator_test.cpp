@@ -155,7 +155,7 @@ TEST_CASE("Efficiencies are shares, and those of an accelerator never measured s
     CHECK(a.efficiency.collective_latency > Seconds{0});
     if (!a.efficiency.assumed) measured.push_back(a.name);
   }
-  CHECK(measured == std::vector<std::string>{"a100-sxm-80gb", "h100-sxm-80gb", "b200-sxm"});
+  CHECK(measured == std::vector<std::string>{"h100-sxm-80gb", "b200-sxm"});
   const Efficiency& h200 = accelerator("h200-sxm-141gb").efficiency;
   CHECK(h200.gemm == accelerator("h100-sxm-80gb").efficiency.gemm);
   CHECK_THAT(h200.source, Catch::StartsWith("assumed to be as on h100-sxm-80gb: "));
