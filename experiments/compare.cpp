@@ -127,6 +127,12 @@ void print_phases(const ordered_json& summary, std::ostream& out) {
   out << table;
 }
 
+// A source's text can fill a screen; its first clauses say what was assumed.
+std::string first_clause(const std::string& text) {
+  constexpr std::size_t kLongest = 100;
+  return text.size() <= kLongest ? text : text.substr(0, text.find_first_of(":;.", kLongest / 2));
+}
+
 std::string sentence(const ordered_json& summary) {
   return summary.at("bottleneck").at("sentence").get<std::string>();
 }
@@ -216,7 +222,7 @@ void print_summary(const ordered_json& summary, std::ostream& out) {
   print_phases(summary, out);
   for (const auto& note : summary.at("provenance").at("notes")) out << "\nNote: " << note.get<std::string>();
   for (const auto& assumed : summary.at("provenance").at("assumed"))
-    out << "\nAssumed: " << assumed.get<std::string>();
+    out << "\nAssumed: " << first_clause(assumed.get<std::string>()) << " (summary.json has the sources)";
   out << "\n" << sentence(summary) << "\n";
 }
 

@@ -100,6 +100,7 @@ void run_forked(std::size_t count, std::size_t jobs, const std::function<std::st
       throw Interrupted();
     }
     std::vector<pollfd> waits;
+    waits.reserve(children.size());
     for (const Child& child : children) waits.push_back({child.pipe, POLLIN, 0});
     if (::poll(waits.data(), waits.size(), 250) <= 0) continue;
     for (std::size_t i = children.size(); i-- > 0;) {

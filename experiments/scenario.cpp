@@ -129,8 +129,11 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
                               std::to_string(model->num_attention_heads) + " heads of " + model->name);
   if (!has_rates(r, *accelerator, pool.shape.precision) || !r.problems().empty()) return std::nullopt;
   pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
-  if (accelerator->efficiency.assumed && std::holds_alternative<Roofline>(pool.service))
-    assumptions.push_back("efficiencies of " + accelerator->name + ": " + accelerator->efficiency.source);
+  const std::string assumption =
+      "efficiencies of " + accelerator->name + ": " + accelerator->efficiency.source;
+  if (accelerator->efficiency.assumed && std::holds_alternative<Roofline>(pool.service) &&
+      std::find(assumptions.begin(), assumptions.end(), assumption) == assumptions.end())
+    assumptions.push_back(assumption);
   return pool;
 }
 
