@@ -300,6 +300,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
 std::optional<std::string> unknown_command(const std::vector<Command>& commands, int argc, char** argv) {
   if (argc < 2 || argv[1][0] == '-') return std::nullopt;
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const Command& command : commands) names.push_back(command.app->get_name());
   if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return std::nullopt;
   const std::vector<std::string_view> known(names.begin(), names.end());
