@@ -12,7 +12,7 @@ namespace disagg {
 // interval doubled, so a run of any length has between half of that and all of it.
 class TimeSeries {
  public:
-  static constexpr std::size_t kMostSamples = 1'000;
+  static constexpr std::size_t kMostSamples = 500;
 
   Seconds next_date() const { return next_; }
   // Precondition: the cluster is settled at next_date().
@@ -31,7 +31,7 @@ class TimeSeries {
     std::vector<PoolState> pools;
   };
   std::vector<Sample> samples_;
-  Seconds interval_{0.1};
+  Seconds interval_{0.2};
   Seconds next_{};
 };
 
