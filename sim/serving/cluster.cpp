@@ -145,7 +145,6 @@ void Cluster::prompt_computed(ReplicaId id, RequestRef ref) {
 
 void Cluster::prefill_ended(RequestRef ref) {
   Request& request = requests_[ref];
-  ++hand_offs_;
   request.prefill_done = true;
   choose_destination(request);
   if (request.handed_off == 0) request.record.hand_off_start = simulation_.now();
@@ -192,7 +191,6 @@ void Cluster::hand_off_if_complete(RequestRef ref) {
   Request& request = requests_[ref];
   if (request.flows > 0 || !request.prefill_done || request.handed_off < request.record.prompt_tokens) return;
   request.record.hand_off_end = simulation_.now();
-  --hand_offs_;
   const ReplicaId from = request.record.prefill_replica;
   change_load(from, -1, 0, -(request.record.prompt_tokens + 1));
   replica(from).release(ref);

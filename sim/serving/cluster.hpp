@@ -117,7 +117,6 @@ class Cluster final : public ReplicaListener {
   // Books everything up to now in all replicas.
   void settle();
   const RequestCounts& counts() const { return counts_; }
-  std::int64_t hand_offs_under_way() const { return hand_offs_; }
   // Throws BrokenInvariant unless every request has ended and every block is free.
   void expect_empty() const;
 
@@ -152,7 +151,6 @@ class Cluster final : public ReplicaListener {
   std::vector<ReplicaLoad> loads_;               // [replica]
   std::vector<std::deque<RequestRef>> inbound_;  // [replica] hand-offs that found no room, in order
   RequestCounts counts_;
-  std::int64_t hand_offs_ = 0;  // prompts computed whose KV cache has not arrived
 };
 
 }  // namespace disagg
