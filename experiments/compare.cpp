@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "experiments/table.hpp"
@@ -40,7 +41,7 @@ constexpr auto kLines = std::to_array<Line>({
     {"/metrics/e2el_ms/p50", "E2EL p50", "ms", -1},
     {"/metrics/e2el_ms/p99", "E2EL p99", "ms", -1},
     {"/metrics/queue_wait_ms/p99", "queue wait p99", "ms", -1},
-    {"/metrics/kv_transfer_ms/mean", "KV hand-off mean, start to end", "ms", -1},
+    {"/metrics/hand_off_wait_ms/mean", "hand-off wait after first token, mean", "ms", -1},
     {"/metrics/completed", "requests completed", "", 0},
     {"/metrics/rejected_queue_full", "rejected, queue full", "", -1},
     {"/metrics/rejected_too_large", "rejected, too large", "", -1},
@@ -161,8 +162,30 @@ std::string tails(const ordered_json& a, const ordered_json& b) {
   return text;
 }
 
+// What the runs do not share although a comparison needs it: "model, workload"; empty for like with like.
+std::string differing(std::span<const ordered_json> summaries) {
+  constexpr auto kShared =
+      std::to_array<std::pair<std::string_view, std::string_view>>({{"model", "model"},
+                                                                    {"workload", "workload_hash"},
+                                                                    {"SLO", "slo_hash"},
+                                                                    {"horizon", "horizon_hash"},
+                                                                    {"seed", "seed"}});
+  std::string text;
+  for (const auto& [label, key] : kShared) {
+    const auto value = [&](const ordered_json& s) { return s.at("provenance").at(std::string(key)); };
+    for (const ordered_json& s : summaries.subspan(1)) {
+      if (value(s) == value(summaries[0])) continue;
+      text += (text.empty() ? "" : ", ") + std::string(label);
+      break;
+    }
+  }
+  return text;
+}
+
 std::string verdict(std::span<const ordered_json> summaries) {
   if (summaries.size() < 2) return {};
+  if (const std::string unlike = differing(summaries); !unlike.empty())
+    return "No verdict: the scenarios differ in " + unlike + ", so their figures answer different questions.";
   const Line& line = deciding(summaries);
   const auto rent = [](const ordered_json& s) { return number_at(s, "/cluster/rent_usd_per_hour"); };
   bool priced = true;
@@ -183,6 +206,17 @@ std::string verdict(std::span<const ordered_json> summaries) {
   const auto name = [](const ordered_json& s) { return "'" + s.at("name").get<std::string>() + "'"; };
   const double top = score(summaries[best]);
   const double next = score(summaries[second]);
+  constexpr double kAllServed = 0.99;
+  if (std::ranges::all_of(summaries, [&](const ordered_json& s) {
+        return number_at(s, "/metrics/slo_attainment").value_or(0) >= kAllServed;
+      })) {
+    const std::string served = "All sides serve at least 99 % of the offered load within the SLO";
+    if (!priced) return served + ".";
+    const auto cheapest =
+        std::ranges::min_element(summaries, {}, [&](const ordered_json& s) { return *rent(s); });
+    return served + "; " + name(*cheapest) +
+           " has the lowest rent. Raise the load, or tighten the SLO, to tell them apart.";
+  }
   const std::string per = std::string(line.label) + (priced ? " per dollar of rent" : "");
   if (top <= 0) return "No side has any " + std::string(line.label) + ".";
   if (next > 0 && top / next < 1.01)
@@ -201,7 +235,7 @@ std::string verdict(std::span<const ordered_json> summaries) {
 
 void print_summary(const ordered_json& summary, std::ostream& out) {
   Table table({{"ms"}, {"mean"}, {"p50"}, {"p90"}, {"p95"}, {"p99"}}, summary.at("name").get<std::string>());
-  for (const char* metric : {"ttft", "tpot", "itl", "e2el", "queue_wait", "kv_transfer"}) {
+  for (const char* metric : {"ttft", "tpot", "itl", "e2el", "queue_wait", "hand_off_wait"}) {
     const ordered_json& m = summary.at("metrics").at(std::string(metric) + "_ms");
     if (m.is_null()) continue;
     std::vector<std::string> row{metric};

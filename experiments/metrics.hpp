@@ -24,8 +24,11 @@ bool meets(const Slo& slo, const RequestRecord& r);
 
 // Where the time of the measured requests went, as sums.
 struct TimeBreakdown {
-  Seconds queue{}, prefill{}, hand_off{}, decode{};
-  Seconds total() const { return queue + prefill + hand_off + decode; }
+  Seconds queue{}, prefill{};
+  Seconds room{};      // for KV blocks at the decode replica, once the prompt is computed
+  Seconds hand_off{};  // for the KV cache on its way, once the prompt is computed
+  Seconds decode{};
+  Seconds total() const { return queue + prefill + room + hand_off + decode; }
 };
 
 // Request metrics of a run, added up as the records stream in.
@@ -50,7 +53,7 @@ class Metrics {
  private:
   Slo slo_;
   Horizon horizon_;
-  Distribution ttft_, tpot_, itl_, e2el_, queue_wait_, kv_transfer_;
+  Distribution ttft_, tpot_, itl_, e2el_, queue_wait_, kv_transfer_, hand_off_wait_;
   std::int64_t completed_ = 0, rejected_full_ = 0, rejected_large_ = 0, good_ = 0, preempted_ = 0;
   TokenCount input_tokens_ = 0, output_tokens_ = 0;
   TimeBreakdown breakdown_;

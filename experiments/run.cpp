@@ -25,9 +25,10 @@ class Recorder final : public RecordSink {
       : metrics_(scenario.slo, scenario.horizon), kinds_(kinds) {
     if (folder == nullptr) return;
     requests_ = folder->open("requests.csv");
-    *requests_ << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
-                  "arrived_s,first_scheduled_s,"
-                  "first_token_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,e2el_s\n";
+    *requests_
+        << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
+           "arrived_s,first_scheduled_s,"
+           "first_token_s,room_found_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,e2el_s\n";
     if (with_timeline) timeline_.emplace(folder->open("timeline.json"));
   }
 
@@ -63,14 +64,14 @@ class Recorder final : public RecordSink {
       add(std::to_string(r.prefill_replica.index));
       add(std::to_string(r.decode_replica.index));
       add(std::to_string(r.preemptions));
-      for (const Seconds t : {r.arrived, r.first_scheduled, r.first_token, r.hand_off_start, r.hand_off_end,
-                              r.last_token, ttft(r)})
+      for (const Seconds t : {r.arrived, r.first_scheduled, r.first_token, r.room_found, r.hand_off_start,
+                              r.hand_off_end, r.last_token, ttft(r)})
         add_time(t);
       add(tpot(r) ? show_exact(tpot(r)->si) : "");
       add_time(e2el(r));
     } else {
       line_ += ",,,,";
-      line_ += show_exact(r.arrived.si) + ",,,,,,,,";
+      line_ += show_exact(r.arrived.si) + ",,,,,,,,,";
     }
     line_ += '\n';
     *requests_ << line_;
@@ -106,7 +107,7 @@ std::string replicas_csv(const Cluster& cluster, const std::vector<ReplicaUsage>
   for (std::uint32_t i = 0; i < usage.size(); ++i) {
     const ReplicaUsage& u = usage[i];
     text += replica_name(cluster, i) + "," + cluster.pools()[cluster.pool_of(ReplicaId{i}).index].name + "," +
-            per(u.busy().si, time.si);
+            per(u.busy.si, time.si);
     for (const Seconds s : u.regimes) text += "," + show_exact(s.si);
     text += "," + std::to_string(u.prefill_tokens) + "," + std::to_string(u.decode_tokens) + "," +
             std::to_string(u.steps) + "," + per(u.sequence_steps, static_cast<double>(u.decode_steps)) + "," +
@@ -116,11 +117,10 @@ std::string replicas_csv(const Cluster& cluster, const std::vector<ReplicaUsage>
   return text;
 }
 
-std::string links_csv(const Simulation& simulation, Seconds time) {
+std::string links_csv(const Platform& platform, const std::vector<LinkUsage>& links, Seconds time) {
   std::string text = "link,capacity_bytes_per_s,bytes,flows,mean_load\n";
-  const Platform& platform = simulation.platform();
   for (std::size_t i = 0; i < platform.links.size(); ++i) {
-    const LinkUsage& usage = simulation.link_usage()[i];
+    const LinkUsage& usage = links[i];
     const double load = time.si > 0 ? usage.bytes.si / (platform.links[i].capacity.si * time.si) : 0;
     text += platform.links[i].name + "," + show_exact(platform.links[i].capacity.si) + "," +
             show_exact(usage.bytes.si) + "," + std::to_string(usage.flows) + "," + show_exact(load) + "\n";
@@ -147,6 +147,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
 
   const std::size_t replicas = cluster.replicas().size();
   std::vector<ReplicaUsage> at_warm_up(replicas);
+  std::vector<LinkUsage> links_at_warm_up(simulation.link_usage().size());
   bool warm = scenario.horizon.warm_up == Seconds{0};
   TimeSeries series;
   std::uint32_t events = 0;
@@ -155,6 +156,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       simulation.pass_to(scenario.horizon.warm_up);
       cluster.settle();
       for (std::size_t i = 0; i < replicas; ++i) at_warm_up[i] = cluster.replicas()[i]->usage();
+      links_at_warm_up = simulation.link_usage();
       warm = true;
     }
     while (series.next_date() <= next) {
@@ -175,19 +177,26 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   if (interrupted()) throw Interrupted();
   cluster.settle();
   cluster.expect_empty();
+  series.finish(cluster, simulation);
 
   RunFacts facts{.scenario = scenario,
                  .cluster = cluster,
                  .simulation = simulation,
                  .metrics = recorder.metrics(),
                  .usage = {},
+                 .links = simulation.link_usage(),
                  .measured_from = scenario.horizon.warm_up,
-                 .measured_to = simulation.now(),
+                 .measured_to = std::max(simulation.now(), scenario.horizon.warm_up),
+                 .ended = simulation.now(),
                  .trace_hash = source->trace_hash(),
                  .notes = source->notes(),
                  .single_steps = options.single_steps};
   for (std::size_t i = 0; i < replicas; ++i)
     facts.usage.push_back(warm ? cluster.replicas()[i]->usage() - at_warm_up[i] : ReplicaUsage{});
+  for (std::size_t i = 0; i < facts.links.size(); ++i) {
+    facts.links[i].bytes -= warm ? links_at_warm_up[i].bytes : facts.links[i].bytes;
+    facts.links[i].flows -= warm ? links_at_warm_up[i].flows : facts.links[i].flows;
+  }
   nlohmann::ordered_json summary = summarise(facts);
   if (folder) {
     recorder.finish(*folder);
@@ -195,7 +204,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
     folder->write("timeseries.csv", series.csv(cluster));
     folder->write("replicas.csv",
                   replicas_csv(cluster, facts.usage, facts.measured_to - facts.measured_from));
-    folder->write("links.csv", links_csv(simulation, simulation.now()));
+    folder->write("links.csv",
+                  links_csv(simulation.platform(), facts.links, facts.measured_to - facts.measured_from));
     folder->write("summary.json", summary.dump(2) + "\n");
     folder->commit();
   }

@@ -64,15 +64,13 @@ bool has_rates(Reader& r, const Accelerator& accelerator, const PrecisionPlan& p
 // KV blocks of one replica; 0, and a problem, when the model does not fit.
 BlockCount kv_blocks(Reader& r, const PoolSetup& pool, const MemoryBudget& budget,
                      std::optional<Bytes> given) {
-  const TransformerWork work(pool.shape.model, pool.shape.precision);
+  const TransformerWork work(pool.shape.model, pool.shape.precision,
+                             pool.shape.parallelism.kv_copies(pool.shape.model));
   const auto accelerators = static_cast<double>(pool.shape.parallelism.accelerators());
   const Bytes usable =
       (pool.shape.accelerator.memory_capacity * budget.utilisation - budget.workspace) * accelerators;
   const Bytes room = given ? *given : usable - work.weight_bytes();
-  // A KV head is not cut: ranks beyond the number of KV heads hold copies.
-  const double copies = std::max(1.0, static_cast<double>(pool.shape.parallelism.tp) /
-                                          static_cast<double>(pool.shape.model.num_key_value_heads));
-  const Bytes block = work.kv_bytes_per_token() * copies * static_cast<double>(pool.block_tokens);
+  const Bytes block = work.resident_kv_bytes_per_token() * static_cast<double>(pool.block_tokens);
   if (!given && room < block) {
     r.fail("accelerator", pool.shape.model.name + " does not fit: its weights take " +
                               show(work.weight_bytes()) + ", and " +
@@ -246,6 +244,13 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
   if (auto cluster = r.object("cluster")) read_cluster(*cluster, model, precision, scenario);
   r.done();
   problems.throw_if_any();
+  const auto hash_of = [&](std::string_view key) {
+    const ConfigNode* part = root.find(key);
+    return part == nullptr ? std::string() : Hash{}.add(part->dump(true)).hex();
+  };
+  scenario.workload_hash = hash_of("workload");
+  scenario.slo_hash = hash_of("slo");
+  scenario.horizon_hash = hash_of("horizon");
   scenario.resolved = root.dump(true);
   scenario.hash = Hash{}.add(root.dump(false)).hex();
   return scenario;

@@ -33,8 +33,9 @@ struct Horizon {
 // A scenario, checked: everything that a run needs.
 struct Scenario {
   std::string name;
-  std::string hash;      // of the resolved text; paths as written
-  std::string resolved;  // JSON with all defaults, valid from any folder
+  std::string hash;                                   // of the resolved text; paths as written
+  std::string workload_hash, slo_hash, horizon_hash;  // of these parts: what runs must share to be compared
+  std::string resolved;                               // JSON with all defaults, valid from any folder
   ClusterSetup cluster;
   Platform platform;
   std::int64_t hosts = 0;

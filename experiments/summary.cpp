@@ -54,7 +54,7 @@ ordered_json pool_json(const PoolSetup& pool, const TransformerWork& work, const
   j["accelerator"] = a.name;
   j["replicas"] = pool.replicas;
   j["accelerators"] = pool.replicas * pool.shape.parallelism.accelerators();
-  j["utilization"] = ratio(u.busy().si, t.time.si);
+  j["utilization"] = ratio(u.busy.si, t.time.si);
   ordered_json regimes;
   for (std::size_t i = 0; i < kRegimeNames.size(); ++i)
     regimes[std::string(kRegimeNames[i])] = ratio(u.regimes[i].si, t.time.si);
@@ -71,14 +71,14 @@ ordered_json pool_json(const PoolSetup& pool, const TransformerWork& work, const
     const double context = u.context_steps / u.sequence_steps;
     j["mean_context_tokens"] = context;
     j["cf_bytes_per_request"] = work.capacity_footprint(context, batch).si;
-    j["cf_kv_bytes_per_request"] = (work.kv_bytes_per_token() * context).si;
+    j["cf_kv_bytes_per_request"] = (work.resident_kv_bytes_per_token() * context).si;
   }
   j["kv_capacity_tokens"] = pool.kv_blocks * pool.block_tokens;
   j["kv_occupancy"] = ratio(u.kv_seconds, t.time.si);
   j["preemptions"] = u.preemptions;
   j["mean_waiting"] =
       ratio(u.waiting_seconds, (t.time / static_cast<double>(std::max<std::size_t>(t.replicas, 1))).si);
-  j["kv_bytes_per_token"] = work.kv_bytes_per_token().si;
+  j["kv_bytes_per_token"] = work.resident_kv_bytes_per_token().si;
   j["weight_bytes"] = work.weight_bytes().si;
   return j;
 }
@@ -91,23 +91,35 @@ ordered_json bottleneck(const RunFacts& facts, const ordered_json& pools) {
   const double total = spent.total().si;
   ordered_json j;
   if (total <= 0 || facts.metrics.completed() == 0) {
-    j["sentence"] = "No request was completed in the measured time.";
+    j["sentence"] = facts.measured_to <= facts.measured_from
+                        ? "The warm-up of " + show(facts.measured_from) +
+                              " outlasts the run, which ended at " + show(facts.ended) + "."
+                        : "No request that arrived in the measured time was completed.";
     return j;
   }
-  const bool disaggregated =
-      spent.hand_off.si > 0 || std::any_of(facts.cluster.pools().begin(), facts.cluster.pools().end(),
-                                           [](const PoolSetup& p) { return p.role != Role::mixed; });
+  const bool disaggregated = std::any_of(facts.cluster.pools().begin(), facts.cluster.pools().end(),
+                                         [](const PoolSetup& p) { return p.role != Role::mixed; });
   const double prompt_time = (spent.queue + spent.prefill).si;
-  const bool at_hand_off = spent.hand_off.si > prompt_time && spent.hand_off > spent.decode;
-  if (at_hand_off) {
+  const double largest = std::max({prompt_time, spent.room.si, spent.hand_off.si, spent.decode.si});
+  if (spent.hand_off.si == largest) {
     j["stage"] = "hand-off";
     j["regime"] = "network";
-    j["sentence"] = "Requests spend " + percent(spent.hand_off.si / total) +
-                    " of their time in the hand-off of the KV cache: the network, or room at the decode "
-                    "replicas, limits.";
+    j["sentence"] =
+        "Requests spend " + percent(spent.hand_off.si / total) +
+        " of their time waiting for their KV cache on its way to the decode replica: faster links or "
+        "a faster transfer engine would help most.";
     return j;
   }
-  const bool at_prompt = prompt_time > spent.decode.si;
+  if (spent.room.si == largest) {
+    j["stage"] = "hand-off";
+    j["regime"] = "capacity";
+    j["sentence"] =
+        "Requests spend " + percent(spent.room.si / total) +
+        " of their time waiting for KV cache room at the decode replicas: more KV cache room there "
+        "would help most.";
+    return j;
+  }
+  const bool at_prompt = prompt_time == largest;
   const Role role = !disaggregated ? Role::mixed : at_prompt ? Role::prefill : Role::decode;
   // Of the pools with that role (or else of the mixed ones) the busiest.
   const auto busiest = [&](Role wanted) -> std::string {
@@ -151,25 +163,24 @@ ordered_json bottleneck(const RunFacts& facts, const ordered_json& pools) {
 }
 
 ordered_json links_json(const RunFacts& facts) {
-  const double seconds = (facts.measured_to - Seconds{0}).si;
-  const auto& usage = facts.simulation.link_usage();
+  const double seconds = (facts.measured_to - facts.measured_from).si;
+  const Platform& platform = facts.simulation.platform();
   std::size_t most = 0;
   double most_load = 0;
   Bytes bytes{};
-  for (std::size_t i = 0; i < usage.size(); ++i) {
-    const double load =
-        seconds > 0 ? usage[i].bytes.si / (facts.simulation.platform().links[i].capacity.si * seconds) : 0;
-    bytes += usage[i].bytes;
+  for (std::size_t i = 0; i < facts.links.size(); ++i) {
+    const double load = seconds > 0 ? facts.links[i].bytes.si / (platform.links[i].capacity.si * seconds) : 0;
+    bytes += facts.links[i].bytes;
     if (load <= most_load) continue;
     most_load = load;
     most = i;
   }
   ordered_json j;
-  j["count"] = usage.size();
-  j["bytes"] = bytes.si;
-  j["most_loaded"] = most_load > 0 ? ordered_json{{"name", facts.simulation.platform().links[most].name},
-                                                  {"mean_load", most_load}}
-                                   : ordered_json(nullptr);
+  j["count"] = facts.links.size();
+  j["bytes_over_all_links"] = bytes.si;  // a byte counts on every link that it crosses
+  j["most_loaded"] = most_load > 0
+                         ? ordered_json{{"name", platform.links[most].name}, {"mean_load", most_load}}
+                         : ordered_json(nullptr);
   return j;
 }
 
@@ -227,6 +238,10 @@ ordered_json summarise(const RunFacts& facts) {
                      {"scenario_hash", facts.scenario.hash},
                      {"trace_hash", facts.trace_hash},
                      {"seed", facts.scenario.cluster.seed},
+                     {"model", pools.front().shape.model.name},
+                     {"workload_hash", facts.scenario.workload_hash},
+                     {"slo_hash", facts.scenario.slo_hash},
+                     {"horizon_hash", facts.scenario.horizon_hash},
                      {"mode", facts.single_steps ? "steps" : "spans"},
                      {"network", "simgrid, max-min fair"},
                      {"first_token", "emitted when the prefill ends, before the KV hand-off"},

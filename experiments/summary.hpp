@@ -18,7 +18,9 @@ struct RunFacts {
   const Simulation& simulation;
   const Metrics& metrics;
   std::vector<ReplicaUsage> usage;  // [replica], of the measured time
+  std::vector<LinkUsage> links;     // [link], of the measured time
   Seconds measured_from{}, measured_to{};
+  Seconds ended{};
   std::string trace_hash;
   std::vector<std::string> notes;
   bool single_steps = false;

@@ -4,8 +4,8 @@
 
 namespace disagg {
 
-void TimeSeries::sample(const Cluster& cluster, const Simulation& simulation) {
-  Sample sample{.time = next_,
+TimeSeries::Sample TimeSeries::state(Seconds time, const Cluster& cluster, const Simulation& simulation) {
+  Sample sample{.time = time,
                 .flows = simulation.flows_in_flight(),
                 .pools = std::vector<PoolState>(cluster.pools().size())};
   for (std::uint32_t i = 0; i < cluster.replicas().size(); ++i) {
@@ -18,7 +18,16 @@ void TimeSeries::sample(const Cluster& cluster, const Simulation& simulation) {
     state.prefill_tokens += replica.usage().prefill_tokens;
     state.decode_tokens += replica.usage().decode_tokens;
   }
-  samples_.push_back(std::move(sample));
+  return sample;
+}
+
+void TimeSeries::finish(const Cluster& cluster, const Simulation& simulation) {
+  if (samples_.empty() || samples_.back().time < simulation.now())
+    samples_.push_back(state(simulation.now(), cluster, simulation));
+}
+
+void TimeSeries::sample(const Cluster& cluster, const Simulation& simulation) {
+  samples_.push_back(state(next_, cluster, simulation));
   if (samples_.size() >= kMostSamples) {
     for (std::size_t i = 0; 2 * i < samples_.size(); ++i) samples_[i] = std::move(samples_[2 * i]);
     samples_.resize((samples_.size() + 1) / 2);

@@ -17,6 +17,8 @@ class TimeSeries {
   Seconds next_date() const { return next_; }
   // Precondition: the cluster is settled at next_date().
   void sample(const Cluster& cluster, const Simulation& simulation);
+  // Adds the state at the end of the run.
+  void finish(const Cluster& cluster, const Simulation& simulation);
   std::string csv(const Cluster& cluster) const;
 
  private:
@@ -30,6 +32,8 @@ class TimeSeries {
     std::int64_t flows = 0;
     std::vector<PoolState> pools;
   };
+  static Sample state(Seconds time, const Cluster& cluster, const Simulation& simulation);
+
   std::vector<Sample> samples_;
   Seconds interval_{0.2};
   Seconds next_{};

@@ -6,7 +6,7 @@ namespace disagg {
 
 Simulation::Simulation(Platform platform) : platform_(std::move(platform)), usage_(platform_.links.size()) {}
 
-void Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done) {
+void Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done, bool open) {
   if (!network_) network_ = make_simgrid_network(platform_);
   std::uint32_t id = 0;
   if (free_transfers_.empty()) {
@@ -18,7 +18,7 @@ void Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Acti
     transfers_[id] = {route, bytes, limit, done};
   }
   ++in_flight_;
-  after(platform_.routes[route.index].latency, [this, id] {
+  after(open ? Seconds{0} : platform_.routes[route.index].latency, [this, id] {
     const Transfer& t = transfers_[id];
     network_->start(now_, t.route, t.bytes, t.limit, [this, id] { arrived(id); });
   });

@@ -24,8 +24,9 @@ class Simulation {
   void at(Seconds time, Action act) { agenda_.at(std::max(time, now_), act); }
   void after(Seconds delay, Action act) { agenda_.at(now_ + delay, act); }
 
-  // Sends `bytes` over a route: the route's latency first, then the flow, then `done`.
-  void transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done);
+  // Sends `bytes` over a route: the route's latency first, then the flow, then `done`. On a way that is
+  // `open` already, because an earlier transfer of the same stream has just ended, there is no latency.
+  void transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done, bool open = false);
 
   // Runs events until none is left or `stop` returns true; `stop` is asked before each event with its date.
   template <class Stop>

@@ -19,7 +19,8 @@ Work attention_work(double pairs, double tokens, double context, double heads, d
                                                      2 * kv_bytes * kv_heads * head_dim * context}};
 }
 
-TransformerWork::TransformerWork(const ModelSpec& model, const PrecisionPlan& precision) {
+TransformerWork::TransformerWork(const ModelSpec& model, const PrecisionPlan& precision, double kv_copies)
+    : copies_(kv_copies) {
   const double weight = bytes_per_element(precision.weights);
   const double activation = bytes_per_element(precision.activations);
   const double kv = bytes_per_element(precision.kv);
@@ -53,7 +54,7 @@ Work TransformerWork::linear(double tokens, double logits, double weight_reads) 
 }
 
 Work TransformerWork::attention(double pairs, double tokens, double context) const {
-  return {flops_per_pair_ * pairs, query_bytes_per_token_ * tokens + kv_per_token_ * context};
+  return {flops_per_pair_ * pairs, query_bytes_per_token_ * tokens + kv_per_token_ * (copies_ * context)};
 }
 
 }  // namespace disagg

@@ -47,7 +47,9 @@ Work attention_work(double pairs, double tokens, double context, double heads, d
 // CACM 2009.
 class TransformerWork {
  public:
-  TransformerWork(const ModelSpec& model, const PrecisionPlan& precision);
+  // `kv_copies`: a KV head is not cut, so with more tensor-parallel ranks than KV heads each is held and read
+  // that often.
+  TransformerWork(const ModelSpec& model, const PrecisionPlan& precision, double kv_copies = 1);
 
   // New tokens through all linear layers; `logits` of them through the LM head. `weight_reads` is how often
   // the weights are read: 1 for a step, a share of it for one phase of a mixed step.
@@ -56,16 +58,18 @@ class TransformerWork {
   Work attention(double pairs, double tokens, double context) const;
 
   Bytes weight_bytes() const { return weights_; }             // resident: all weights, input table included
-  Bytes kv_bytes_per_token() const { return kv_per_token_; }  // all layers
+  Bytes kv_bytes_per_token() const { return kv_per_token_; }  // all layers, one copy
+  Bytes resident_kv_bytes_per_token() const { return kv_per_token_ * copies_; }
   // Capacity footprint of one request: its KV cache and its share of the weights in a batch of `batch`.
   Bytes capacity_footprint(double context, double batch) const {
-    return kv_per_token_ * context + weights_ / batch;
+    return kv_per_token_ * (copies_ * context) + weights_ / batch;
   }
 
  private:
   Bytes weights_{}, weights_read_{}, head_weights_{};
   Flops flops_per_token_{}, flops_per_logit_{}, flops_per_pair_{};
   Bytes activations_per_token_{}, activations_per_logit_{}, query_bytes_per_token_{}, kv_per_token_{};
+  double copies_ = 1;
 };
 
 }  // namespace disagg

@@ -120,22 +120,22 @@ DecodeTime ServiceTime::make_decode(double sequences) const {
   // fill bubble).
   const ModelSpec& m = shape_.model;
   const auto pp = count(shape_.parallelism.pp);
-  const double micro_batches = std::min(pp, sequences);
+  const double parts_of_batch = micro_batches(sequences);
   const auto tp = count(shape_.parallelism.tp);
   const double kv_heads = std::max(count(m.num_key_value_heads) / tp, 1.0);
   const double layers = std::ceil(count(m.num_hidden_layers) / pp);
   const double activation = bytes_per_element(shape_.precision.activations);
   const double kv = bytes_per_element(shape_.precision.kv);
   const auto attention = [&](double context) {
-    return attention_work(context, sequences / micro_batches, context, count(m.num_attention_heads) / tp,
+    return attention_work(context, sequences / parts_of_batch, context, count(m.num_attention_heads) / tp,
                           kv_heads, count(m.head_dim), activation, kv);
   };
   const Work at_zero = attention(0) * (pp * layers);
   const Work per_token = attention(1) * (pp * layers);
-  return {.fixed = stage(sequences / micro_batches, sequences / micro_batches) * pp,
-          .attention_compute = {{}, per_token.flops / attention_rate_ / micro_batches},
+  return {.fixed = stage(sequences / parts_of_batch, sequences / parts_of_batch) * pp,
+          .attention_compute = {{}, per_token.flops / attention_rate_ / parts_of_batch},
           .attention_bandwidth = {at_zero.bytes / kv_rate_,
-                                  (per_token.bytes - at_zero.bytes) / kv_rate_ / micro_batches}};
+                                  (per_token.bytes - at_zero.bytes) / kv_rate_ / parts_of_batch}};
 }
 
 const DecodeTime& ServiceTime::decode(std::int64_t sequences) const {
@@ -172,23 +172,26 @@ StepParts ServiceTime::step(std::span<const PrefillChunk> chunks, std::int64_t s
   const double layers = std::ceil(count(m.num_hidden_layers) / pp);
   const double activation = bytes_per_element(shape_.precision.activations);
   const double kv = bytes_per_element(shape_.precision.kv);
-  StepParts parts = stage((tokens + count(sequences)) / pp, logits / pp);
+  // The micro-batches follow each other through p stages, the pipeline filling and draining around them.
+  const double batches = micro_batches(tokens + count(sequences));
+  StepParts parts = stage((tokens + count(sequences)) / batches, logits / batches);
   for (const PrefillChunk& chunk : chunks) {
     const Work work = attention_work(causal_pairs(chunk.prefix, chunk.tokens), count(chunk.tokens),
                                      count(chunk.prefix + chunk.tokens), count(m.num_attention_heads) / tp,
                                      kv_heads, count(m.head_dim), activation, kv);
-    const Seconds compute = work.flops / attention_rate_ * (layers / pp);
-    const Seconds memory = work.bytes / kv_rate_ * (layers / pp);
+    const Seconds compute = work.flops / attention_rate_ * (layers / batches);
+    const Seconds memory = work.bytes / kv_rate_ * (layers / batches);
     (compute > memory ? parts.compute : parts.bandwidth) += std::max(compute, memory);
   }
   if (sequences > 0) {
+    // DecodeTime holds p stages of one of its own micro-batches.
     const DecodeTime& alone = decode(sequences);
-    const Seconds compute = alone.attention_compute.at(context) / pp;
-    const Seconds memory = alone.attention_bandwidth.at(context) / pp;
+    const double share = micro_batches(count(sequences)) / (pp * batches);
+    const Seconds compute = alone.attention_compute.at(context) * share;
+    const Seconds memory = alone.attention_bandwidth.at(context) * share;
     (compute > memory ? parts.compute : parts.bandwidth) += std::max(compute, memory);
   }
-  // p micro-batches through p stages, the pipeline filling and draining around them.
-  return parts * (2 * pp - 1);
+  return parts * (batches + pp - 1);
 }
 
 double ServiceTime::table_at(const std::vector<Seconds>& column, double x) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -22,6 +23,10 @@ struct Parallelism {
   std::int64_t pp = 1;
 
   std::int64_t accelerators() const { return tp * pp; }
+  // Tensor-parallel ranks that hold the same KV head.
+  double kv_copies(const ModelSpec& model) const {
+    return std::max(1.0, static_cast<double>(tp) / static_cast<double>(model.num_key_value_heads));
+  }
 };
 
 // Part of a prompt that one step computes, behind `prefix` tokens that are already in the KV cache.
@@ -73,6 +78,10 @@ class ServiceTime {
 
   // Decode-only steps of `sequences` >= 1 sequences.
   const DecodeTime& decode(std::int64_t sequences) const;
+  // Into how many parts the pipeline cuts a step of so many tokens: at most one a stage.
+  double micro_batches(double tokens) const {
+    return std::min(static_cast<double>(shape_.parallelism.pp), tokens);
+  }
   // One step that prefills `chunks` and decodes `sequences` sequences of `context` tokens in all, at most one
   // empty.
   StepParts step(std::span<const PrefillChunk> chunks, std::int64_t sequences, double context) const;

@@ -25,7 +25,8 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
   for (std::uint32_t p = 0; p < setup_.pools.size(); ++p) {
     const PoolSetup& pool = setup_.pools[p];
     services_.push_back(std::make_unique<ServiceTime>(pool.service, pool.shape));
-    works_.push_back(std::make_unique<TransformerWork>(pool.shape.model, pool.shape.precision));
+    works_.push_back(std::make_unique<TransformerWork>(pool.shape.model, pool.shape.precision,
+                                                       pool.shape.parallelism.kv_copies(pool.shape.model)));
     for (std::int64_t i = 0; i < pool.replicas; ++i) {
       const ReplicaId id{static_cast<std::uint32_t>(replicas_.size())};
       const ReplicaSetup replica{*services_.back(), *works_.back(), pool.rules, pool.kv_blocks,
@@ -52,20 +53,11 @@ void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tok
   record.prompt_tokens = prompt_tokens;
   record.output_tokens = output_tokens;
   record.arrived = simulation_.now();
-  const Route chosen = route({prompt_tokens, output_tokens});
+  const auto way = route({prompt_tokens, output_tokens});
+  if (!way) return reject(record, Outcome::rejected_too_large);
+  const Route chosen = *way;
   record.prefill_replica = chosen.prefill;
   Replica& prefill = replica(chosen.prefill);
-  const auto decodes_in = [&](const PoolSetup& pool) {
-    if (chosen.decode) return &pool == &setup_.pools[pool_of_[chosen.decode->index].index];
-    return pool.role == Role::decode;  // chosen later: one of these, which the request must all fit
-  };
-  // The last output token's KV is never written.
-  const TokenCount final_tokens = prompt_tokens + output_tokens - 1;
-  bool fits = prefill.fits(prompt_tokens);
-  for (const PoolSetup& pool : setup_.pools)
-    if (output_tokens > 1 && decodes_in(pool))
-      fits = fits && final_tokens <= pool.kv_blocks * pool.block_tokens;
-  if (!fits) return reject(record, Outcome::rejected_too_large);
   if (const auto* bounded = std::get_if<Bounded>(&setup_.admission))
     if (prefill.waiting() >= bounded->max_waiting) return reject(record, Outcome::rejected_queue_full);
 
@@ -81,7 +73,7 @@ void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tok
   prefill.enqueue(ref);
 }
 
-Route Cluster::route(const RoutedRequest& request) {
+std::optional<Route> Cluster::route(const RoutedRequest& request) {
   for (std::size_t i = 0; i < replicas_.size() && std::holds_alternative<MixedPool>(setup_.router); ++i)
     loads_[i].queued = replicas_[i]->waiting() > 0;
   return std::visit([&](auto& router) { return router.route(request, loads_); }, setup_.router);
@@ -123,18 +115,17 @@ void Cluster::chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Sec
   const auto layers = static_cast<double>(
       setup_.pools[pool_of_[request.record.prefill_replica.index].index].shape.model.num_hidden_layers);
   const Bytes last = kv_bytes(request, tokens) / layers;
-  if (request.handed_off == 0) request.record.hand_off_start = simulation_.now();
   request.handed_off += tokens;
   // All layers but the last stream at the rate at which they are computed, or more slowly if the network says
   // so.
-  request.flows += 2;
+  request.scheduled += 2;
   simulation_.after(duration / layers,
                     [this, ref, bytes = last * (layers - 1), rate = last * layers / duration] {
-                      --requests_[ref].flows;
+                      --requests_[ref].scheduled;
                       send(ref, bytes, rate);
                     });
   simulation_.after(duration, [this, ref, last] {
-    --requests_[ref].flows;
+    --requests_[ref].scheduled;
     send(ref, last, Network::kNoLimit);
   });
 }
@@ -147,12 +138,11 @@ void Cluster::prefill_ended(RequestRef ref) {
   Request& request = requests_[ref];
   request.prefill_done = true;
   choose_destination(request);
-  if (request.handed_off == 0) request.record.hand_off_start = simulation_.now();
-  if (!request.destination_ready && !reserve(ref)) {
-    inbound_[request.record.decode_replica.index].push_back(ref);
-    return;
-  }
-  send_rest(ref);
+  if (request.destination_ready || reserve(ref)) return send_rest(ref);
+  const ReplicaId to = request.record.decode_replica;
+  inbound_[to.index].push_back(ref);
+  replica(to).set_hand_offs_waiting(true);
+  if (replica(to).is_stalled()) stalled(to);
 }
 
 bool Cluster::reserve(RequestRef ref) {
@@ -161,21 +151,39 @@ bool Cluster::reserve(RequestRef ref) {
   if (!inbound_[to.index].empty() && inbound_[to.index].front() != ref)
     return false;  // first come, first served
   request.destination_ready = replica(to).take_inbound(ref);
+  if (request.destination_ready) request.record.room_found = simulation_.now();
   return request.destination_ready;
 }
 
+// One request has one flow on a route at a time, whatever its number of chunks: else long prompts would get
+// several fair shares of a link.
 void Cluster::send(RequestRef ref, Bytes bytes, BytesPerSecond limit) {
   Request& request = requests_[ref];
+  if (request.flows > 0) {
+    request.queued_bytes += bytes;
+    return;
+  }
   const BytesPerSecond software = costs_of(setup_.hand_off).rate_limit;
   if (software != Network::kNoLimit)
     limit = limit == Network::kNoLimit ? software : std::min(limit, software);
+  if (!request.way_open) request.record.hand_off_start = simulation_.now();
   for (const HandOffFlow& flow :
        setup_.routes.flows(request.record.prefill_replica, request.record.decode_replica)) {
     ++request.flows;
-    simulation_.transfer(flow.route, bytes * flow.share, limit * flow.share, [this, ref] {
-      --requests_[ref].flows;
-      hand_off_if_complete(ref);
-    });
+    simulation_.transfer(
+        flow.route, bytes * flow.share, limit * flow.share, [this, ref] { flow_ended(ref); },
+        request.way_open);
+  }
+  request.way_open = true;
+}
+
+void Cluster::flow_ended(RequestRef ref) {
+  Request& request = requests_[ref];
+  if (--request.flows > 0) return;
+  if (request.queued_bytes > Bytes{0}) {
+    send(ref, std::exchange(request.queued_bytes, Bytes{0}), Network::kNoLimit);
+  } else {
+    hand_off_if_complete(ref);
   }
 }
 
@@ -183,19 +191,20 @@ void Cluster::send_rest(RequestRef ref) {
   Request& request = requests_[ref];
   const TokenCount rest = request.record.prompt_tokens - request.handed_off;
   request.handed_off = request.record.prompt_tokens;
+  replica(request.record.decode_replica).await(ref);
   if (rest > 0) send(ref, kv_bytes(request, rest), Network::kNoLimit);
   hand_off_if_complete(ref);
 }
 
 void Cluster::hand_off_if_complete(RequestRef ref) {
   Request& request = requests_[ref];
-  if (request.flows > 0 || !request.prefill_done || request.handed_off < request.record.prompt_tokens) return;
+  if (request.flows > 0 || request.scheduled > 0 || !request.prefill_done || !request.destination_ready)
+    return;
   request.record.hand_off_end = simulation_.now();
   const ReplicaId from = request.record.prefill_replica;
   change_load(from, -1, 0, -(request.record.prompt_tokens + 1));
   replica(from).release(ref);
   replica(request.record.decode_replica).arrive(ref);
-  room_freed(from);
 }
 
 void Cluster::room_freed(ReplicaId id) {
@@ -205,6 +214,36 @@ void Cluster::room_freed(ReplicaId id) {
     queue.pop_front();
     send_rest(ref);
   }
+  replica(id).set_hand_offs_waiting(!queue.empty());
+}
+
+// Replicas that hand off to each other can each be full of prompts that wait for room at the other. One that
+// others wait for and that has nothing to run takes back the oldest prompt that it cannot get rid of, and
+// decodes it itself.
+void Cluster::stalled(ReplicaId id) {
+  if (inbound_[id.index].empty()) return;
+  std::deque<RequestRef>* from = nullptr;
+  std::optional<RequestRef> oldest;
+  for (auto& queue : inbound_) {
+    for (const RequestRef ref : queue) {
+      const RequestRecord& record = requests_[ref].record;
+      const bool stuck =
+          record.prefill_replica == id && replica(id).fits(record.prompt_tokens + record.output_tokens - 1);
+      if (!stuck || (oldest && requests_[*oldest].record.id < record.id)) continue;
+      oldest = ref;
+      from = &queue;
+    }
+  }
+  if (!oldest) return;
+  std::erase(*from, *oldest);
+  Request& request = requests_[*oldest];
+  RequestRecord& record = request.record;
+  replica(record.decode_replica).set_hand_offs_waiting(!from->empty());
+  change_load(record.decode_replica, -1, -1, -(record.prompt_tokens + record.output_tokens));
+  change_load(id, 0, 1, record.output_tokens - 1);
+  record.decode_replica = id;
+  request.prefill_done = false;
+  replica(id).take_back(*oldest);
 }
 
 void Cluster::went_idle(ReplicaId id) {
@@ -224,7 +263,8 @@ void Cluster::finished(ReplicaId id, RequestRef ref) {
       change_load(record.decode_replica, -1, -1, -(record.prompt_tokens + record.output_tokens));
     record.decode_replica = id;
   }
-  if (stayed || !decoded_here) record.hand_off_start = record.hand_off_end = record.first_token;
+  if (stayed || !decoded_here)
+    record.room_found = record.hand_off_start = record.hand_off_end = record.first_token;
   ++counts_.finished;
   sink_.request(record);
   requests_.remove(ref);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -126,14 +127,16 @@ class Cluster final : public ReplicaListener {
   void prompt_computed(ReplicaId id, RequestRef ref) override;
   void finished(ReplicaId id, RequestRef ref) override;
   void room_freed(ReplicaId id) override;
+  void stalled(ReplicaId id) override;
   void went_idle(ReplicaId id) override;
 
-  Route route(const RoutedRequest& request);
+  std::optional<Route> route(const RoutedRequest& request);
   void choose_destination(Request& request);
   bool reserve(RequestRef ref);
   // Starts the flows of `bytes` of a request's KV cache; `limit` caps the rate of all of them together.
   void send(RequestRef ref, Bytes bytes, BytesPerSecond limit);
   void send_rest(RequestRef ref);
+  void flow_ended(RequestRef ref);
   void hand_off_if_complete(RequestRef ref);
   Bytes kv_bytes(const Request& request, TokenCount tokens) const;
   void change_load(ReplicaId id, std::int64_t requests, TokenCount tokens, TokenCount kv_tokens);

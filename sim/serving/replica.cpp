@@ -24,13 +24,6 @@ Regime limiting(const StepParts& parts) {
 
 }  // namespace
 
-Seconds ReplicaUsage::busy() const {
-  Seconds sum{};
-  for (std::size_t i = 0; i < regimes.size(); ++i)
-    if (i != static_cast<std::size_t>(Regime::idle)) sum += regimes[i];
-  return sum;
-}
-
 ReplicaUsage& ReplicaUsage::operator+=(const ReplicaUsage& other) {
   for (std::size_t i = 0; i < regimes.size(); ++i) regimes[i] += other.regimes[i];
   prefill += other.prefill;
@@ -46,6 +39,7 @@ ReplicaUsage& ReplicaUsage::operator+=(const ReplicaUsage& other) {
   admitted += other.admitted;
   waited_seconds += other.waited_seconds;
   kv_seconds += other.kv_seconds;
+  busy += other.busy;
   return *this;
 }
 
@@ -65,6 +59,7 @@ ReplicaUsage ReplicaUsage::operator-(const ReplicaUsage& earlier) const {
   negative.admitted *= -1;
   negative.waited_seconds *= -1;
   negative.kv_seconds *= -1;
+  negative.busy = -negative.busy;
   ReplicaUsage difference = *this;
   return difference += negative;
 }
@@ -82,7 +77,7 @@ Replica::Replica(ReplicaId id, const ReplicaSetup& setup, Simulation& simulation
       decode_(requests, setup.block_tokens) {}
 
 void Replica::enqueue(RequestRef ref) {
-  book_waiting();
+  settle();
   requests_[ref].queued_at = simulation_.now();
   waiting_.push_back(ref);
   // Behind another request that could not be admitted nothing changes before that one is.
@@ -94,6 +89,7 @@ bool Replica::take_inbound(RequestRef ref) {
   TokenCount tokens = request.record.prompt_tokens;
   if (setup_.rules.reserve_output) tokens += request.record.output_tokens - 1;
   settle();
+  if (preempted_waits()) return false;
   // Those that decode already come first: their next step's blocks are not given away.
   const BlockCount blocks = kv_.blocks_for(tokens);
   const BlockCount growth = setup_.rules.reserve_output ? 0 : decode_.new_blocks(1);
@@ -101,14 +97,19 @@ bool Replica::take_inbound(RequestRef ref) {
   kv_.allocate(blocks);
   request.reserved_at_destination = blocks;
   ++inbound_;
-  if (!span_.active) regime_ = Regime::network;
   cut();  // the span was sized for the blocks that were free
   return true;
+}
+
+void Replica::await(RequestRef) {
+  settle();
+  ++awaited_;
 }
 
 void Replica::arrive(RequestRef ref) {
   settle();
   --inbound_;
+  --awaited_;
   requests_[ref].reserved = requests_[ref].reserved_at_destination;
   ready_.push_back(ref);
   poke();
@@ -118,7 +119,20 @@ void Replica::release(RequestRef ref) {
   settle();
   kv_.release(requests_[ref].reserved);
   requests_[ref].reserved = 0;
+  listener_.room_freed(id_);  // hand-offs that wait for this room came before the prompts that wait here
   poke();
+}
+
+void Replica::take_back(RequestRef ref) {
+  settle();
+  preempt(ref, requests_[ref].last_token);
+  if (!span_.active) start();
+}
+
+void Replica::set_hand_offs_waiting(bool waiting) {
+  if (waiting == hand_offs_waiting_) return;
+  settle();
+  hand_offs_waiting_ = waiting;
 }
 
 void Replica::poke() {
@@ -153,16 +167,22 @@ void Replica::start() {
   resume_paused_and_ready();
   const bool preempted = !make_room();
   plan_batch(setup_.rules, view(!preempted), plan_);
+  if (preempted) plan_.for_one_step = true;  // the next step admits again
   if (plan_.chunks.empty() && plan_.sequences == 0) {
     expect(decode_.empty() && prefilling_.empty() && ready_.empty(),
            "a replica with work in progress plans an empty step");
-    regime_ = !waiting_.empty() ? Regime::capacity : inbound_ > 0 ? Regime::network : Regime::idle;
-    if (regime_ == Regime::idle && kv_.used() == 0) listener_.went_idle(id_);
+    if (waiting_.empty() && kv_.used() == 0) {
+      listener_.went_idle(id_);
+    } else if (is_stalled()) {
+      listener_.stalled(id_);
+    }
     return;
   }
   pauses_ = plan_.sequences < decode_.size() ? pauses_ + 1 : 0;
   if (plan_.sequences > 0 && plan_.sequences < decode_.size()) pause_all_but(plan_.sequences);
+  const bool held_room_back = preempted_waits();
   admit(plan_);
+  if (held_room_back && !preempted_waits()) listener_.room_freed(id_);
 
   const Seconds now = simulation_.now();
   span_ = {.kind = chunks_.empty()       ? SpanKind::decode
@@ -193,7 +213,8 @@ void Replica::start() {
     for (const PlannedChunk& chunk : plan_.chunks)
       listener_.chunk_started(id_, chunk.ref, chunk.tokens, parts.total());
   }
-  regime_ = plan_.blocked_by_memory ? Regime::capacity : limiting(parts);
+  span_.limit = limiting(parts);
+  span_.short_of_room = plan_.blocked_by_memory || preempted;
   schedule_end();
 }
 
@@ -313,6 +334,13 @@ void Replica::settle() {
     if (whole > 0) book_decode(whole);
   }
   book_time(now);
+  book_waiting();
+}
+
+Regime Replica::regime() const {
+  if (span_.active) return span_.short_of_room || hand_offs_waiting_ ? Regime::capacity : span_.limit;
+  if (!waiting_.empty() || hand_offs_waiting_) return Regime::capacity;
+  return awaited_ > 0 ? Regime::network : Regime::idle;
 }
 
 void Replica::book_decode(std::int64_t steps) {
@@ -327,7 +355,7 @@ void Replica::book_decode(std::int64_t steps) {
   book_gaps(time, context, steps, span_.settled_at, first_end);
 
   const double contexts = context * count + sequences * count * (count - 1) / 2;
-  usage_.decode += setup_.work.linear(sequences, sequences, 1) * count;
+  usage_.decode += setup_.work.linear(sequences, sequences, setup_.service.micro_batches(sequences)) * count;
   usage_.decode += setup_.work.attention(contexts, sequences * count, contexts);
   usage_.decode_tokens += span_.sequences * steps;
   usage_.sequence_steps += sequences * count;
@@ -415,10 +443,11 @@ void Replica::book_prefill_step() {
                                        static_cast<double>(chunk.prefix) + length);
     usage_.prefill_tokens += chunk.tokens;
   }
-  // A mixed step reads the weights once: each phase bears its share of the tokens.
+  // Each micro-batch of a mixed step reads the weights once; each phase bears its share of the tokens.
   const auto sequences = static_cast<double>(span_.sequences);
   const double share = tokens / (tokens + sequences);
-  usage_.prefill += setup_.work.linear(tokens, completed, share) + attention;
+  const double reads = setup_.service.micro_batches(tokens + sequences);
+  usage_.prefill += setup_.work.linear(tokens, completed, share * reads) + attention;
   ++usage_.steps;
   if (span_.sequences == 0) return;
   const Seconds end = span_.end;
@@ -426,7 +455,7 @@ void Replica::book_prefill_step() {
   if (span_.sequences > fresh)
     sink_.gaps(end,
                {.first = end - last_decode_end_, .step = {}, .count = 1, .weight = span_.sequences - fresh});
-  usage_.decode += setup_.work.linear(sequences, sequences, 1 - share) +
+  usage_.decode += setup_.work.linear(sequences, sequences, (1 - share) * reads) +
                    setup_.work.attention(decode_.context(), sequences, decode_.context());
   usage_.decode_tokens += span_.sequences;
   usage_.sequence_steps += sequences;
@@ -504,7 +533,8 @@ void Replica::book_waiting() {
 void Replica::book_time(Seconds until) {
   if (until <= booked_) return;
   const Seconds passed = until - booked_;
-  usage_.regimes[static_cast<std::size_t>(regime_)] += passed;
+  usage_.regimes[static_cast<std::size_t>(regime())] += passed;
+  if (span_.active) usage_.busy += passed;
   usage_.kv_seconds += kv_.occupancy() * passed.si;
   booked_ = until;
 }
@@ -512,7 +542,7 @@ void Replica::book_time(Seconds until) {
 void Replica::expect_empty() const {
   expect(kv_.used() == 0, "KV blocks are held after the last request");
   expect(waiting_.empty() && prefilling_.empty() && ready_.empty() && paused_.empty() && decode_.empty() &&
-             inbound_ == 0,
+             inbound_ == 0 && awaited_ == 0,
          "requests are left in a replica after the last event");
 }
 

@@ -38,8 +38,8 @@ struct ReplicaUsage {
   std::int64_t admitted = 0;   // requests that left the waiting queue
   double waited_seconds = 0;   // their time in it
   double kv_seconds = 0;       // integral of the used share of the KV cache
+  Seconds busy{};              // time with a step running
 
-  Seconds busy() const;
   ReplicaUsage operator-(const ReplicaUsage& earlier) const;
   ReplicaUsage& operator+=(const ReplicaUsage& other);
 };
@@ -59,8 +59,11 @@ class ReplicaListener {
   virtual void prompt_computed(ReplicaId, RequestRef) = 0;
   // The last token is out and the blocks are free. The listener removes the request.
   virtual void finished(ReplicaId, RequestRef) = 0;
-  // Blocks have become free. The listener may call take_inbound() of this replica.
+  // Blocks have become free, or may be given to hand-offs again. The listener may call take_inbound() of this
+  // replica.
   virtual void room_freed(ReplicaId) = 0;
+  // Blocks are taken, but nothing runs or is on its way. The listener may call take_back() of this replica.
+  virtual void stalled(ReplicaId) = 0;
   // Nothing runs, waits or is on its way here.
   virtual void went_idle(ReplicaId) = 0;
 };
@@ -86,11 +89,20 @@ class Replica {
   // A request to prefill (and then decode, unless it hands off), behind all that wait.
   void enqueue(RequestRef ref);
   // Hand-offs: takes the blocks of a request that will come here; false, and nothing done, without room.
+  // Requests that were preempted here come first: while one waits, no room is given away.
   bool take_inbound(RequestRef ref);
-  // The KV cache of a request taken by take_inbound() has arrived.
+  // The prompt of a request taken by take_inbound() is computed; only its KV cache is still on its way.
+  void await(RequestRef ref);
+  // The KV cache of a request taken by take_inbound() and awaited has arrived.
   void arrive(RequestRef ref);
   // Frees the blocks of a request that was prefilled here and has left.
   void release(RequestRef ref);
+  // Drops the KV cache of a request that was prefilled here and cannot leave: it is computed again and
+  // decodes here.
+  void take_back(RequestRef ref);
+  // Whether hand-offs to this replica wait for room.
+  void set_hand_offs_waiting(bool waiting);
+  bool is_stalled() const { return !span_.active && inbound_ == 0 && ready_.empty() && kv_.used() > 0; }
 
   // Books everything up to now. Needed before usage() or kv() is read between events.
   void settle();
@@ -111,9 +123,11 @@ class Replica {
     Seconds start{};
     Seconds end{};
     std::int64_t steps = 0;
-    std::int64_t settled = 0;    // of these, booked
-    Seconds settled_at{};        // date of the last booked boundary
-    std::int64_t sequences = 0;  // decoding
+    std::int64_t settled = 0;     // of these, booked
+    Seconds settled_at{};         // date of the last booked boundary
+    std::int64_t sequences = 0;   // decoding
+    Regime limit = Regime::idle;  // what its steps are limited by
+    bool short_of_room = false;   // requests wait for KV blocks
     bool active = false;
   };
   struct Newcomer {
@@ -142,6 +156,10 @@ class Replica {
   void book_waiting();
   void book_time(Seconds until);  // regimes and KV occupancy
   BlockCount held(const Request& request, TokenCount kv_length) const;
+  bool preempted_waits() const {
+    return !waiting_.empty() && requests_[waiting_.front()].record.preemptions > 0;
+  }
+  Regime regime() const;
   BatchView view(bool admitting) const;
 
   ReplicaId id_;
@@ -160,14 +178,15 @@ class Replica {
   DecodeBatch decode_;
   std::vector<Newcomer> newcomers_;  // joined since the last decode step
   Seconds last_decode_end_{};
-  std::int64_t inbound_ = 0;
+  std::int64_t inbound_ = 0;  // requests whose blocks are taken and whose KV cache is not here yet
+  std::int64_t awaited_ = 0;  // of these, the ones whose prompt is computed
+  bool hand_offs_waiting_ = false;
   std::int64_t pauses_ = 0;
 
   Span span_;
   BatchPlan plan_;
   std::vector<PrefillChunk> chunks_;
-  Regime regime_ = Regime::idle;  // of the time since booked_
-  Seconds booked_{};              // regimes and occupancy are booked up to here
+  Seconds booked_{};  // regimes and occupancy are booked up to here
   Seconds waiting_booked_{};
   std::uint64_t version_ = 0;
   ReplicaUsage usage_;

@@ -27,6 +27,9 @@ struct Request {
   std::int64_t joined_at = 0;              // in a DecodeBatch: the batch's step count when it joined
   std::uint32_t membership = 0;            // stamp of its current stay in a DecodeBatch; never reset
   std::int32_t flows = 0;                  // hand-off flows under way
+  std::int32_t scheduled = 0;              // parts of the hand-off that will be sent when a layer is computed
+  Bytes queued_bytes{};                    // of the hand-off: to be sent when the flows under way have ended
+  bool way_open = false;                   // of the hand-off: its latency has been paid
   bool decoding = false;                   // member of a DecodeBatch
   bool prefill_done = false;               // of the hand-off: the last chunk has been computed
   bool destination_ready = false;          // of the hand-off: blocks are reserved at the decode replica

@@ -11,6 +11,27 @@ std::size_t RandomChoice::pick() {
   return boost::random::uniform_int_distribution<std::size_t>(0, size - 1)(random);
 }
 
+std::size_t RandomChoice::pick_among(std::span<const std::size_t> some) {
+  return some[boost::random::uniform_int_distribution<std::size_t>(0, some.size() - 1)(random)];
+}
+
+template <class Picker>
+void StagedRouter<Picker>::Stage::add(const RouterReplica& replica) {
+  least_room = replicas.empty() ? replica.kv_capacity : std::min(least_room, replica.kv_capacity);
+  most_room = std::max(most_room, replica.kv_capacity);
+  replicas.push_back(replica);
+}
+
+template <class Picker>
+template <class Fits>
+const RouterReplica* StagedRouter<Picker>::Stage::pick(bool all_fit, Fits&& fits) {
+  if (all_fit && !replicas.empty()) return &replicas[picker.pick()];
+  std::vector<std::size_t> some;
+  for (std::size_t i = 0; i < replicas.size(); ++i)
+    if (fits(replicas[i])) some.push_back(i);
+  return some.empty() ? nullptr : &replicas[picker.pick_among(some)];
+}
+
 template <class Picker>
 void StagedRouter<Picker>::begin(std::span<const RouterReplica> replicas, std::uint64_t seed) {
   places_.resize(replicas.size());
@@ -19,11 +40,11 @@ void StagedRouter<Picker>::begin(std::span<const RouterReplica> replicas, std::u
     if (replica.role == Role::decode) {
       place.in_decode = true;
       place.decode = static_cast<std::uint32_t>(decode_.replicas.size());
-      decode_.replicas.push_back(replica);
+      decode_.add(replica);
     } else {
       place.in_prefill = true;
       place.prefill = static_cast<std::uint32_t>(prefill_.replicas.size());
-      prefill_.replicas.push_back(replica);
+      prefill_.add(replica);
     }
   }
   prefill_.picker.begin(prefill_.replicas.size(), random_stream(seed, "router/prefill"));
@@ -31,10 +52,27 @@ void StagedRouter<Picker>::begin(std::span<const RouterReplica> replicas, std::u
 }
 
 template <class Picker>
-Route StagedRouter<Picker>::route(const RoutedRequest&, std::span<const ReplicaLoad>) {
-  const RouterReplica& chosen = prefill_.replicas[prefill_.picker.pick()];
-  if (chosen.role == Role::mixed) return {chosen.id, chosen.id};
-  return {chosen.id, std::nullopt};
+std::optional<Route> StagedRouter<Picker>::route(const RoutedRequest& request, std::span<const ReplicaLoad>) {
+  const TokenCount whole = request.final_tokens();
+  const bool decodable = request.output_tokens == 1 || whole <= decode_.most_room;
+  // A mixed replica must hold the whole request; a prefill replica its prompt, if it can decode somewhere.
+  const RouterReplica* chosen = prefill_.pick(
+      whole <= prefill_.least_room && (decodable || decode_.replicas.empty()), [&](const RouterReplica& r) {
+        return r.role == Role::mixed ? whole <= r.kv_capacity
+                                     : decodable && request.prompt_tokens <= r.kv_capacity;
+      });
+  if (chosen == nullptr) return std::nullopt;
+  if (chosen->role == Role::mixed) return Route{chosen->id, chosen->id};
+  return Route{chosen->id, std::nullopt};
+}
+
+template <class Picker>
+ReplicaId StagedRouter<Picker>::decode(const RoutedRequest& request) {
+  const TokenCount whole = request.final_tokens();
+  const RouterReplica* chosen = decode_.pick(whole <= decode_.least_room,
+                                             [&](const RouterReplica& r) { return whole <= r.kv_capacity; });
+  expect(chosen != nullptr, "a request was admitted that no decode replica can hold");
+  return chosen->id;
 }
 
 template <class Picker>
@@ -78,12 +116,16 @@ void MixedPool::went_idle(ReplicaId id) {
   home(id).push_back(id);
 }
 
-Route MixedPool::route(const RoutedRequest& request, std::span<const ReplicaLoad> loads) {
-  const auto least = [&](const Pool& pool, auto measure) -> std::optional<ReplicaId> {
-    const auto found = std::min_element(pool.begin(), pool.end(),
-                                        [&](ReplicaId a, ReplicaId b) { return measure(a) < measure(b); });
-    if (found == pool.end()) return std::nullopt;
-    return *found;
+std::optional<Route> MixedPool::route(const RoutedRequest& request, std::span<const ReplicaLoad> loads) {
+  // Any replica may come to do both, so it must hold the whole request.
+  const auto fits = [&](ReplicaId id) { return request.final_tokens() <= replicas_[id.index].kv_capacity; };
+  if (std::ranges::none_of(replicas_, [&](const RouterReplica& r) { return fits(r.id); }))
+    return std::nullopt;
+  const auto least = [&](const Pool& pool, auto measure) {
+    std::optional<ReplicaId> best;
+    for (const ReplicaId id : pool)
+      if (fits(id) && (!best || measure(id) < measure(*best))) best = id;
+    return best;
   };
   const auto tokens = [&](ReplicaId id) { return loads[id.index].tokens; };
   const auto memory = [&](ReplicaId id) { return loads[id.index].kv_tokens; };
@@ -110,7 +152,7 @@ Route MixedPool::route(const RoutedRequest& request, std::span<const ReplicaLoad
     all.insert(all.end(), decode_.begin(), decode_.end());
     prefill = decode = least(all, tokens);
   }
-  return {*prefill, *decode};
+  return Route{*prefill, *decode};
 }
 
 ReplicaId MixedPool::decode(const RoutedRequest&) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -24,6 +25,9 @@ inline constexpr std::array<std::string_view, 3> kRoleNames{"mixed", "prefill", 
 struct RoutedRequest {
   TokenCount prompt_tokens = 0;
   TokenCount output_tokens = 0;
+
+  // KV tokens at the end; the last token's own are never written.
+  TokenCount final_tokens() const { return prompt_tokens + output_tokens - 1; }
 };
 
 // What a router knows of a replica, kept up to date by the cluster.
@@ -57,8 +61,10 @@ class StagedRouter {
   static constexpr bool any_to_any = false;
 
   void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
-  Route route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
-  ReplicaId decode(const RoutedRequest&) { return decode_.replicas[decode_.picker.pick()].id; }
+  // Nothing when no replica could ever hold the request.
+  std::optional<Route> route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
+  // Precondition: route() has said that a decode replica can hold the request.
+  ReplicaId decode(const RoutedRequest& request);
   void load_changed(ReplicaId id, const ReplicaLoad& load);
   void went_idle(ReplicaId) {}
 
@@ -66,6 +72,12 @@ class StagedRouter {
   struct Stage {
     std::vector<RouterReplica> replicas;
     Picker picker;
+    TokenCount least_room = 0, most_room = 0;  // of its replicas
+
+    void add(const RouterReplica& replica);
+    // The picker's choice among the replicas for which `fits` holds; nothing when it holds for none.
+    template <class Fits>
+    const RouterReplica* pick(bool all_fit, Fits&& fits);
   };
   struct Place {
     bool in_prefill = false, in_decode = false;
@@ -80,6 +92,7 @@ struct RoundRobin {
   static constexpr std::string_view summary = "each replica in turn";
   void begin(std::size_t replicas, RandomEngine) { size = replicas; }
   std::size_t pick() { return next++ % size; }
+  std::size_t pick_among(std::span<const std::size_t> some) { return some[next++ % some.size()]; }
   void load_changed(std::size_t, const ReplicaLoad&) {}
   std::size_t size = 0, next = 0;
 };
@@ -92,6 +105,7 @@ struct RandomChoice {
     random = stream;
   }
   std::size_t pick();
+  std::size_t pick_among(std::span<const std::size_t> some);
   void load_changed(std::size_t, const ReplicaLoad&) {}
   std::size_t size = 0;
   RandomEngine random;
@@ -104,6 +118,9 @@ struct Least {
   static constexpr std::string_view summary = Measure::summary;
   void begin(std::size_t replicas, RandomEngine) { index = LoadIndex(replicas); }
   std::size_t pick() { return index.least(); }
+  std::size_t pick_among(std::span<const std::size_t> some) {
+    return *std::ranges::min_element(some, {}, [this](std::size_t i) { return index.load(i); });
+  }
   void load_changed(std::size_t i, const ReplicaLoad& load) { index.set(i, Measure::of(load)); }
   LoadIndex index;
 };
@@ -130,7 +147,7 @@ class MixedPool {
   static constexpr bool any_to_any = true;
 
   void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
-  Route route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
+  std::optional<Route> route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
   ReplicaId decode(const RoutedRequest&);
   void load_changed(ReplicaId, const ReplicaLoad&) {}
   void went_idle(ReplicaId id);

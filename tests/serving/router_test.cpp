@@ -41,7 +41,7 @@ TEST_CASE("Round-robin visits 3 mixed replicas in turn, and each request decodes
   StagedRouter<RoundRobin> router;
   router.begin(replicas({Role::mixed, Role::mixed, Role::mixed}), 1);
   for (std::uint32_t i = 0; i < 7; ++i) {
-    const Route route = router.route(kRequest, {});
+    const Route route = router.route(kRequest, {}).value();
     CHECK(route.prefill.index == i % 3);
     CHECK(route.decode == route.prefill);
   }
@@ -51,7 +51,7 @@ TEST_CASE(
     "A prefill replica leaves the decode replica open, which is then the least loaded of the decode pool") {
   StagedRouter<Least<Requests>> router;
   router.begin(replicas({Role::prefill, Role::decode, Role::decode}), 1);
-  const Route route = router.route(kRequest, {});
+  const Route route = router.route(kRequest, {}).value();
   CHECK(route.prefill.index == 0);
   CHECK_FALSE(route.decode.has_value());
   router.load_changed(ReplicaId{1}, {.requests = 4, .tokens = 0, .kv_tokens = 0, .queued = false});
@@ -66,8 +66,8 @@ TEST_CASE("Random routing draws all of 4 replicas about equally often, and the s
   a.begin(replicas(std::vector<Role>(4, Role::mixed)), 9);
   b.begin(replicas(std::vector<Role>(4, Role::mixed)), 9);
   for (int i = 0; i < 4000; ++i) {
-    const ReplicaId chosen = a.route(kRequest, {}).prefill;
-    REQUIRE(chosen == b.route(kRequest, {}).prefill);
+    const ReplicaId chosen = a.route(kRequest, {})->prefill;
+    REQUIRE(chosen == b.route(kRequest, {})->prefill);
     ++counts[chosen.index];
   }
   for (const int count : counts) CHECK(std::abs(count - 1000) < 120);
@@ -86,15 +86,15 @@ TEST_CASE(
   loads[3] = {.requests = 1, .tokens = 1, .kv_tokens = 5000, .queued = false};
   // 7,400 + 1,000 tokens are more than 8,192: replica 2, with the fewest tokens to prefill, serves the prompt
   // as well.
-  const Route lent = router.route(kRequest, loads);
+  const Route lent = router.route(kRequest, loads).value();
   CHECK(lent.prefill.index == 2);
   CHECK(lent.decode->index == 3);
   loads[2].tokens = 1000;
-  CHECK(router.route(kRequest, loads).prefill.index == 2);  // still in the mixed pool
+  CHECK(router.route(kRequest, loads)->prefill.index == 2);  // still in the mixed pool
   router.went_idle(ReplicaId{2});
   loads[1].queued = false;
   loads[2].tokens = 0;
-  CHECK(router.route(kRequest, loads).prefill.index == 1);
+  CHECK(router.route(kRequest, loads)->prefill.index == 1);
 }
 
 TEST_CASE("A decode replica without room for prompt and output is passed over") {
@@ -103,7 +103,7 @@ TEST_CASE("A decode replica without room for prompt and output is passed over") 
   std::vector<ReplicaLoad> loads(3);
   loads[1].kv_tokens = 98'950;
   loads[2].kv_tokens = 98'800;
-  CHECK(router.route(kRequest, loads).decode->index == 2);
+  CHECK(router.route(kRequest, loads)->decode->index == 2);
   loads[2].kv_tokens = 98'900;  // 98,900 + 1,100 = 100,000 is full: a prefill replica decodes
-  CHECK(router.route(kRequest, loads).decode->index == 0);
+  CHECK(router.route(kRequest, loads)->decode->index == 0);
 }
