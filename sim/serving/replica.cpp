@@ -247,6 +247,8 @@ void Replica::join(RequestRef ref, TokenCount kv_length, bool oldest) {
   newcomers_.push_back({ref, requests_[ref].membership});
 }
 
+// Victims are those that came last. One that was preempted before joins the batch as its oldest member, so
+// that it is not the next victim again.
 bool Replica::make_room() {
   if (setup_.rules.reserve_output) return true;
   bool enough = true;
@@ -256,7 +258,7 @@ bool Replica::make_room() {
       const RequestRef ref = ready_.back();
       ready_.pop_back();
       preempt(ref, requests_[ref].last_token);
-    } else if (!prefilling_.empty()) {
+    } else if (!prefilling_.empty() && requests_[prefilling_.back()].record.preemptions == 0) {
       const RequestRef ref = prefilling_.back();
       prefilling_.pop_back();
       preempt(ref, requests_[ref].last_token);
@@ -282,7 +284,12 @@ void Replica::preempt(RequestRef ref, Seconds last_token) {
   ++usage_.preemptions;
   book_waiting();
   request.queued_at = simulation_.now();
-  waiting_.push_front(ref);
+  // The preempted wait in order of arrival, before all others.
+  const auto later = std::find_if(waiting_.begin(), waiting_.end(), [&](RequestRef other) {
+    const RequestRecord& record = requests_[other].record;
+    return record.preemptions == 0 || record.id > request.record.id;
+  });
+  waiting_.insert(later, ref);
 }
 
 void Replica::pause_all_but(std::int64_t sequences) {
@@ -509,7 +516,7 @@ bool Replica::finish_prompts() {
     } else if (request.leaves_after_prefill(id_)) {
       listener_.prefill_ended(ref);
     } else {
-      join(ref, request.prefill_target, false);
+      join(ref, request.prefill_target, request.record.preemptions > 0);
     }
   }
   // Chunks are planned for a prefix of the prompts in progress; the rest keeps its order behind those
