@@ -171,11 +171,12 @@ std::string differing(std::span<const ordered_json> summaries) {
                                                                     {"horizon", "horizon_hash"},
                                                                     {"seed", "seed"}});
   std::string text;
-  for (const auto& [label, key] : kShared) {
-    const auto value = [&](const ordered_json& s) { return s.at("provenance").at(std::string(key)); };
+  for (const auto& shared : kShared) {
+    const std::string key(shared.second);
+    const auto value = [&key](const ordered_json& s) { return s.at("provenance").at(key); };
     for (const ordered_json& s : summaries.subspan(1)) {
       if (value(s) == value(summaries[0])) continue;
-      text += (text.empty() ? "" : ", ") + std::string(label);
+      text += (text.empty() ? "" : ", ") + std::string(shared.first);
       break;
     }
   }
