@@ -156,6 +156,8 @@ Accelerator read_accelerator_row(Reader& row) {
     a.scale_up_domain = scale_up->find<std::int64_t>("domain", Range::positive).value_or(1);
     scale_up->done();
   }
+  a.processors = row.find<std::int64_t>("processors", Range::positive);
+  a.l2_capacity = row.find<Bytes>("l2_capacity", Range::positive);
   a.nic_bandwidth = row.find<BytesPerSecond>("nic_bandwidth", Range::positive);
   if (auto pcie = row.find_object("pcie")) {
     pcie->find<std::string>("generation");
@@ -264,6 +266,14 @@ double bytes_per_element(Precision precision) {
       return 1;
     case Precision::fp4:
       return 0.5;
+    case Precision::fp8_block:
+      return 1 + 4.0 / (128 * 128);
+    case Precision::int4:
+      return 0.5 + 2.0 / 128;
+    case Precision::nvfp4:
+      return 0.5 + 1.0 / 16;
+    case Precision::mxfp4:
+      return 0.5 + 1.0 / 32;
   }
   return 2;
 }
@@ -271,14 +281,18 @@ double bytes_per_element(Precision precision) {
 std::optional<FlopsPerSecond> Accelerator::peak(Precision precision) const {
   switch (precision) {
     case Precision::bf16:
+    case Precision::int4:
       return bf16;
     case Precision::fp16:
       return fp16 ? fp16 : bf16;
     case Precision::fp8:
+    case Precision::fp8_block:
       return fp8 ? fp8 : bf16;
     case Precision::int8:
       return int8 ? int8 : bf16;
     case Precision::fp4:
+    case Precision::nvfp4:
+    case Precision::mxfp4:
       return fp4 ? fp4 : peak(Precision::fp8);
   }
   return bf16;

@@ -13,11 +13,14 @@
 
 namespace disagg {
 
-// Number formats of weights, activations and KV cache.
-enum class Precision { bf16, fp16, fp8, int8, fp4 };
-inline constexpr std::array<std::string_view, 5> kPrecisionNames{"bf16", "fp16", "fp8", "int8", "fp4"};
+// Number formats of weights, activations and KV cache. The block formats carry scale factors: fp8-block four
+// bytes for 128 x 128 elements (DeepSeek-V3), nvfp4 one for 16, mxfp4 one for 32 (OCP Microscaling v1.0),
+// int4 two for 128. int4 is a format of weights only: products run at the rate of 16-bit numbers.
+enum class Precision { bf16, fp16, fp8, int8, fp4, fp8_block, int4, nvfp4, mxfp4 };
+inline constexpr std::array<std::string_view, 9> kPrecisionNames{"bf16",      "fp16", "fp8",   "int8", "fp4",
+                                                                 "fp8-block", "int4", "nvfp4", "mxfp4"};
 std::string_view name(Precision);
-// Bytes of one element. Scale factors of block formats are not counted.
+// Bytes of one element, with its share of the scale factors that the format itself defines.
 double bytes_per_element(Precision);
 
 // Where the numbers of a catalog row come from.
@@ -52,10 +55,12 @@ struct Accelerator {
   std::string scale_up_link;
   std::optional<BytesPerSecond> scale_up_bandwidth;  // per direction
   std::int64_t scale_up_domain = 1;                  // accelerators that the scale-up link joins
-  std::optional<BytesPerSecond> nic_bandwidth;       // per direction
-  std::optional<BytesPerSecond> pcie_bandwidth;      // per direction
-  std::optional<Dollars> price;                      // central figure of the catalog's range
-  std::optional<DollarsPerSecond> rent;              // central figure of the catalog's range
+  std::optional<std::int64_t> processors;            // streaming multiprocessors or compute units
+  std::optional<Bytes> l2_capacity;
+  std::optional<BytesPerSecond> nic_bandwidth;   // per direction
+  std::optional<BytesPerSecond> pcie_bandwidth;  // per direction
+  std::optional<Dollars> price;                  // central figure of the catalog's range
+  std::optional<DollarsPerSecond> rent;          // central figure of the catalog's range
   Efficiency efficiency;
   Provenance provenance;
 

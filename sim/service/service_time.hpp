@@ -13,6 +13,7 @@
 #include "sim/intensity/transformer_work.hpp"
 #include "sim/model/model_spec.hpp"
 #include "sim/service/decode_time.hpp"
+#include "sim/service/kernel_times.hpp"
 
 namespace disagg {
 
@@ -27,13 +28,6 @@ struct Parallelism {
   double kv_copies(const ModelSpec& model) const {
     return std::max(1.0, static_cast<double>(tp) / static_cast<double>(model.num_key_value_heads));
   }
-};
-
-// Part of a prompt that one step computes, behind `prefix` tokens that are already in the KV cache.
-struct PrefillChunk {
-  TokenCount prefix = 0;
-  TokenCount tokens = 0;
-  bool completes = false;  // the prompt ends here: its last token goes through the LM head
 };
 
 // All that decides the time of steps on one kind of replica.
