@@ -91,7 +91,7 @@ TEST_CASE("The lists of models, links, memory and calibration have 18, 20, 12 an
   CHECK(rows("links", 2) == 20);
   CHECK(rows("memory", 2) == 12);
   CHECK(rows("calibration", 1) == 10);
-  CHECK(rows("precisions", 1) == 5);
+  CHECK(rows("precisions", 1) == 9);
 }
 
 TEST_CASE("The list of models computes 70.55e9 parameters and 327.7 kB a token for Llama-3.1-70B", "[list]") {
