@@ -6,13 +6,19 @@
 
 namespace disagg {
 
-// Feeds a workload into the cluster until `end`: one arrival is on the agenda at any time, so nothing is
-// held.
+// Feeds a workload into the cluster until `end`. Of an open workload one arrival is on the agenda at any
+// time, so nothing is held; of a closed loop the next request enters when one ends.
 class Feeder {
  public:
   Feeder(Source& source, Seconds end, Simulation& simulation, Cluster& cluster)
       : source_(source), end_(end), simulation_(simulation), cluster_(cluster) {
-    schedule_next();
+    const auto concurrency = source_.concurrency();
+    if (!concurrency) {
+      schedule_next();
+      return;
+    }
+    cluster_.on_request_ended([this] { schedule_in_loop(); });
+    for (std::int64_t i = 0; i < *concurrency; ++i) schedule_in_loop();
   }
   Feeder(const Feeder&) = delete;
   Feeder& operator=(const Feeder&) = delete;
@@ -23,10 +29,19 @@ class Feeder {
     if (!next || next->arrival >= end_) return;
     next_ = *next;
     simulation_.at(next_.arrival, [this] {
-      const RequestSpec now = next_;
-      cluster_.arrive(count_++, now.kind, now.prompt_tokens, now.output_tokens);
+      arrive(next_);
       schedule_next();
     });
+  }
+  // Not at once: the cluster is in the middle of the event that ended a request.
+  void schedule_in_loop() {
+    if (simulation_.now() >= end_) return;
+    simulation_.at(simulation_.now(), [this] {
+      if (const auto next = source_.next()) arrive(*next);
+    });
+  }
+  void arrive(const RequestSpec& request) {
+    cluster_.arrive(count_++, request.kind, request.prompt_tokens, request.output_tokens);
   }
 
   Source& source_;

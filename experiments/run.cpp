@@ -165,7 +165,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       if (Timeline* timeline = recorder.timeline())
         for (std::uint32_t i = 0; i < replicas; ++i)
           timeline->counters(simulation.now(), ReplicaId{i}, cluster.replicas()[i]->waiting(),
-                             cluster.replicas()[i]->running(), cluster.replicas()[i]->kv().occupancy());
+                             cluster.replicas()[i]->running(), cluster.replicas()[i]->kv_occupancy());
       series.sample(cluster, simulation);
     }
     if (++events % 1024 != 0) return false;

@@ -7,6 +7,7 @@
 
 #include "sim/base/hash.hpp"
 #include "sim/base/one_of.hpp"
+#include "sim/serving/software_profile.hpp"
 
 namespace disagg {
 namespace {
@@ -21,8 +22,10 @@ constexpr std::size_t kMostHandOffPairs = 1'000'000;
 // workspace.
 struct MemoryBudget {
   double utilisation = 0.9;
-  Bytes workspace{};
+  bool of_free = false;  // share of what weights and workspace leave, instead of the whole
+  Bytes workspace{};     // of each accelerator
 };
+constexpr std::array<std::string_view, 2> kMemoryBases{"total", "free"};
 
 PrecisionPlan read_precision(Reader& r, std::string_view key, const PrecisionPlan& fallback) {
   PrecisionPlan plan = fallback;
@@ -61,20 +64,25 @@ bool has_rates(Reader& r, const Accelerator& accelerator, const PrecisionPlan& p
   return false;
 }
 
-// KV blocks of one replica; 0, and a problem, when the model does not fit.
+// KV blocks of one data-parallel attention rank; 0, and a problem, when the model does not fit.
 BlockCount kv_blocks(Reader& r, const PoolSetup& pool, const MemoryBudget& budget,
                      std::optional<Bytes> given) {
-  const TransformerWork work(pool.shape.model, pool.shape.precision,
-                             pool.shape.parallelism.kv_copies(pool.shape.model));
-  const auto accelerators = static_cast<double>(pool.shape.parallelism.accelerators());
-  const Bytes usable =
-      (pool.shape.accelerator.memory_capacity * budget.utilisation - budget.workspace) * accelerators;
-  const Bytes room = given ? *given : usable - work.weight_bytes();
+  const Parallelism& p = pool.shape.parallelism;
+  const TransformerWork work(pool.shape.model, pool.shape.precision, p.kv_copies(pool.shape.model));
+  const auto accelerators = static_cast<double>(p.accelerators());
+  const auto ranks = static_cast<double>(p.dp_attention);
+  // Every rank holds all weights but the routed experts', which all ranks share.
+  const Bytes weights = work.weight_bytes() + work.dense_weight_bytes() * (ranks - 1);
+  const Bytes memory = pool.shape.accelerator.memory_capacity * accelerators;
+  const Bytes workspace = budget.workspace * accelerators;
+  const Bytes usable = budget.of_free ? memory - workspace : memory * budget.utilisation - workspace;
+  Bytes room = usable - weights;
+  if (budget.of_free) room = room * budget.utilisation;
+  room = given ? *given : room / ranks;
   const Bytes block = work.resident_kv_bytes_per_token() * static_cast<double>(pool.block_tokens);
   if (!given && room < block) {
-    r.fail("accelerator", pool.shape.model.name + " does not fit: its weights take " +
-                              show(work.weight_bytes()) + ", and " +
-                              std::to_string(pool.shape.parallelism.accelerators()) + " x " +
+    r.fail("accelerator", pool.shape.model.name + " does not fit: its weights take " + show(weights) +
+                              ", and " + std::to_string(p.accelerators()) + " x " +
                               pool.shape.accelerator.name + " leave " + show(std::max(usable, Bytes{0})) +
                               " (memory_utilisation " + show_number(budget.utilisation) + ", workspace " +
                               show(budget.workspace) + " each); raise tp or pp");
@@ -85,6 +93,18 @@ BlockCount kv_blocks(Reader& r, const PoolSetup& pool, const MemoryBudget& budge
     r.fail("kv_capacity", "holds not even one block of " + std::to_string(pool.block_tokens) + " tokens (" +
                               show(block) + ")");
   return blocks;
+}
+
+void check_parallelism(Reader& r, const ReplicaShape& shape) {
+  const Parallelism& p = shape.parallelism;
+  if (p.per_stage() % p.ep != 0)
+    r.fail("parallelism", "ep " + std::to_string(p.ep) +
+                              " does not divide tp x dp_attention = " + std::to_string(p.per_stage()));
+  if (p.ep > 1 && !shape.model.is_moe())
+    r.fail("parallelism", "ep needs a model with experts; " + shape.model.name + " has none");
+  if (shape.model.is_moe() && shape.model.num_experts % p.ep != 0)
+    r.fail("parallelism", "ep " + std::to_string(p.ep) + " does not divide the " +
+                              std::to_string(shape.model.num_experts) + " experts of " + shape.model.name);
 }
 
 std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& model,
@@ -98,15 +118,34 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   if (auto parallelism = r.find_object("parallelism")) {
     pool.shape.parallelism.tp = parallelism->get_or<std::int64_t>("tp", "1", Range::positive);
     pool.shape.parallelism.pp = parallelism->get_or<std::int64_t>("pp", "1", Range::positive);
+    pool.shape.parallelism.dp_attention =
+        parallelism->get_or<std::int64_t>("dp_attention", "1", Range::positive);
+    pool.shape.parallelism.ep = parallelism->get_or<std::int64_t>("ep", "1", Range::positive);
+    pool.shape.expert_skew = parallelism->get_or<double>("expert_skew", "0", Range::non_negative);
     parallelism->done();
   }
+  if (auto drafts = r.find_object("drafts")) {
+    pool.shape.drafts.tokens = drafts->get<std::int64_t>("tokens", Range::positive);
+    pool.shape.drafts.acceptance = drafts->get<double>("acceptance", Range::unit);
+    if (pool.shape.drafts.tokens > 64) drafts->fail("tokens", "must be at most 64");
+    drafts->done();
+  }
+  const bool names_software = r.has("software");
+  const SoftwareProfile software = read_software(r);
+  pool.shape.overheads = software.overheads;
+  pool.shape.exchange = software.exchange;
+  pool.request_latency = software.request_latency;
   const auto accelerator = read_accelerator(r, "accelerator");
   const auto batching = r.variant("batching", "chunked");
   const auto policy = batching ? OneOf<BatchPolicy>::read(*batching) : std::nullopt;
   const auto times = r.variant("service", "roofline");
   auto service = times ? OneOf<ServiceModel>::read(*times) : std::nullopt;
+  // A measured table holds the engine's share already, unless the scenario adds to it.
+  if (service && std::holds_alternative<MeasuredTable>(*service) && !names_software)
+    pool.request_latency = Seconds{};
   // vLLM's defaults: 0.9 of the memory, of which weights, activations and graphs take their share first.
   const MemoryBudget budget{.utilisation = r.get_or<double>("memory_utilisation", "0.9", Range::fraction),
+                            .of_free = r.choice("memory_of", kMemoryBases, "total") == 1,
                             .workspace = r.get_or<Bytes>("workspace", "3 GB", Range::non_negative)};
   const auto capacity = r.find<Bytes>("kv_capacity", Range::positive);
   pool.block_tokens = r.get_or<TokenCount>("block_tokens", "16", Range::positive);
@@ -125,6 +164,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   if (model->num_attention_heads % pool.shape.parallelism.tp != 0)
     r.fail("parallelism", "tp " + std::to_string(pool.shape.parallelism.tp) + " does not divide the " +
                               std::to_string(model->num_attention_heads) + " heads of " + model->name);
+  check_parallelism(r, pool.shape);
   if (!has_rates(r, *accelerator, pool.shape.precision) || !r.problems().empty()) return std::nullopt;
   pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
   const std::string assumption =

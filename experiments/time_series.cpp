@@ -14,7 +14,7 @@ TimeSeries::Sample TimeSeries::state(Seconds time, const Cluster& cluster, const
     PoolState& state = sample.pools[pool];
     state.waiting += replica.waiting();
     state.running += replica.running();
-    state.kv_occupancy += replica.kv().occupancy() / static_cast<double>(cluster.pools()[pool].replicas);
+    state.kv_occupancy += replica.kv_occupancy() / static_cast<double>(cluster.pools()[pool].replicas);
     state.prefill_tokens += replica.usage().prefill_tokens;
     state.decode_tokens += replica.usage().decode_tokens;
   }

@@ -53,6 +53,8 @@ Seconds BurstArrivals::next(RandomEngine& /*engine*/) {
   return every * static_cast<double>(burst);
 }
 
+ClosedLoop ClosedLoop::read(Reader& r) { return {r.get<std::int64_t>("concurrency", Range::positive)}; }
+
 std::optional<Arrivals> read_arrivals(Reader& r) {
   const auto object = r.object("arrivals");
   if (!object) return std::nullopt;

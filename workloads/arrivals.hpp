@@ -61,7 +61,20 @@ struct BurstArrivals {
   Seconds next(RandomEngine& engine);
 };
 
-using Arrivals = std::variant<PoissonArrivals, GammaArrivals, ConstantArrivals, BurstArrivals>;
+// A benchmark client with a fixed number of requests in flight: all of them start at time 0, and each that
+// ends makes room for the next. The cluster sets the pace; see Source::concurrency().
+struct ClosedLoop {
+  static constexpr std::string_view kind = "closed-loop";
+  static constexpr std::string_view summary =
+      "\"concurrency\" requests in flight: a burst at time 0, then one in for one out";
+
+  std::int64_t concurrency = 1;
+
+  static ClosedLoop read(Reader& r);
+  Seconds next(RandomEngine&) { return {}; }
+};
+
+using Arrivals = std::variant<PoissonArrivals, GammaArrivals, ConstantArrivals, BurstArrivals, ClosedLoop>;
 
 // The arrival process under "arrivals". Nothing, and a problem, when it cannot be used.
 std::optional<Arrivals> read_arrivals(Reader& r);

@@ -28,6 +28,9 @@ class Source {
   virtual std::optional<RequestSpec> next() = 0;
   // Names of the kinds of request (agent kinds); at least one.
   virtual const std::vector<std::string>& kinds() const = 0;
+  // In a closed loop: how many requests are in flight; arrival times do not count then. Each request that
+  // ends lets the next one in.
+  virtual std::optional<std::int64_t> concurrency() const { return std::nullopt; }
   // The share of the workload that has been handed out, 0 to 1; below 0 when it cannot be known.
   virtual double progress() const { return -1; }
   // For provenance: what was read, with the hash of its bytes once the source is exhausted; empty for

@@ -80,6 +80,10 @@ class SyntheticSource : public Source {
   }
 
   const std::vector<std::string>& kinds() const override { return kinds_; }
+  std::optional<std::int64_t> concurrency() const override {
+    const auto* loop = std::get_if<ClosedLoop>(&arrivals_);
+    return loop != nullptr ? std::optional(loop->concurrency) : std::nullopt;
+  }
   double progress() const override {
     return std::max(1 - static_cast<double>(left_) / static_cast<double>(requests_),
                     last_arrival_ / duration_);
@@ -112,6 +116,8 @@ SyntheticWorkload SyntheticWorkload::read(Reader& r) {
   workload.requests = r.find<std::int64_t>("requests", Range::positive);
   workload.duration = r.find<Seconds>("duration", Range::positive).value_or(kNever);
   if (!r.has("requests") && !r.has("duration")) r.fail("", "needs \"requests\" or \"duration\" to end");
+  if (std::holds_alternative<ClosedLoop>(workload.arrivals) && !workload.requests)
+    r.fail("arrivals", "a closed loop needs \"requests\" to end");
   workload.request_kinds = read_kinds(r);
   return workload;
 }

@@ -30,6 +30,7 @@ class TransformedSource : public Source {
   }
 
   const std::vector<std::string>& kinds() const override { return source_->kinds(); }
+  std::optional<std::int64_t> concurrency() const override { return source_->concurrency(); }
   double progress() const override {
     // Whichever of the ends comes first: of the source, of the window, of the first so many.
     double share = source_->progress();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "sim/base/quantity.hpp"
 #include "sim/hardware/accelerator.hpp"
 #include "sim/model/model_spec.hpp"
@@ -12,6 +14,10 @@ struct PrecisionPlan {
   Precision weights = Precision::bf16;
   Precision activations = Precision::bf16;
   Precision kv = Precision::bf16;
+
+  Precision expert_format() const { return weights; }
+  Precision head_format() const { return weights; }
+  Precision state_format() const { return Precision::bf16; }
 };
 
 // Work and the memory traffic it costs.
@@ -42,6 +48,22 @@ double causal_pairs(TokenCount prefix, TokenCount tokens);
 Work attention_work(double pairs, double tokens, double context, double heads, double kv_heads,
                     double head_dim, double activation_bytes, double kv_bytes);
 
+// Tokens of context, summed over sequences or steps: all of it, and what limited layers see of it.
+struct Contexts {
+  double all = 0;
+  double within = 0;
+};
+
+// What falls to the accelerators of the busiest expert-parallel rank of one MoE layer.
+struct ExpertRankLoad {
+  double active_experts = 0;
+  double routed_tokens = 0;
+};
+inline ExpertRankLoad most_loaded_rank(double experts, double per_token, double tokens, double ranks,
+                                       double) {
+  return {experts * (1 - std::pow(1 - per_token / experts, tokens)) / ranks, per_token * tokens / ranks};
+}
+
 // FLOPs and bytes of a whole dense transformer by phase, as linear functions of what varies. One replica, all
 // layers and all its accelerators together. Formulas: Zhao and Liu, arXiv 2601.22001, and Williams et al.,
 // CACM 2009.
@@ -56,7 +78,15 @@ class TransformerWork {
   Work linear(double tokens, double logits, double weight_reads) const;
   // Attention of `tokens` new tokens: `pairs` query-key pairs over `context` tokens read from the KV cache.
   Work attention(double pairs, double tokens, double context) const;
+  Work decode_attention(const Contexts& read, double tokens) const {
+    return attention(read.all, tokens, read.all);
+  }
+  Work prefill_attention(TokenCount prefix, TokenCount tokens) const {
+    return attention(causal_pairs(prefix, tokens), static_cast<double>(tokens),
+                     static_cast<double>(prefix + tokens));
+  }
 
+  Bytes dense_weight_bytes() const { return weights_; }
   Bytes weight_bytes() const { return weights_; }             // resident: all weights, input table included
   Bytes kv_bytes_per_token() const { return kv_per_token_; }  // all layers, one copy
   Bytes resident_kv_bytes_per_token() const { return kv_per_token_ * copies_; }

@@ -53,6 +53,16 @@ struct ModelSpec {
 
   // The functions below are for models that are modelled (dense, full attention).
 
+  // INTERIM
+  std::int64_t linear_num_value_heads = 0, linear_value_head_dim = 0, linear_key_head_dim = 0;
+  std::int64_t index_topk = 0, index_n_heads = 0, index_head_dim = 0;
+  std::int64_t layers_with(Attention a) const { return a == Attention::full ? num_hidden_layers : 0; }
+  std::int64_t dense_layers() const { return num_hidden_layers - moe_layers; }
+  double attention_parameters(Attention) const { return attention_parameters_per_layer(); }
+  double shared_experts_parameters() const { return 0; }
+  double state_elements(Attention) const { return 0; }
+  bool has_latent_attention() const { return kv_lora_rank > 0; }
+
   std::int64_t kv_elements_per_token_per_layer() const { return 2 * num_key_value_heads * head_dim; }
   double attention_parameters_per_layer() const;  // Q, K, V and O projections; oi_cf section 4.1
   double ffn_parameters_per_layer() const;

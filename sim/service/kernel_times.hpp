@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "sim/hardware/accelerator.hpp"
-#include "sim/service/decode_time.hpp"
+#include "sim/service/step_parts.hpp"
 
 namespace disagg {
 

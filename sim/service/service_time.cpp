@@ -5,6 +5,7 @@
 
 #include "sim/base/expect.hpp"
 #include "sim/service/csv_columns.hpp"
+#include "sim/service/roofline_kernels.hpp"
 
 namespace disagg {
 namespace {
@@ -12,13 +13,6 @@ namespace {
 double count(std::int64_t n) { return static_cast<double>(n); }
 
 }  // namespace
-
-Roofline Roofline::read(Reader& r) {
-  // 50 us a layer: fitted on vLLM serving measurements of Llama-3.3-70B on H100 (InferenceX), where it takes
-  // the error of TPOT from 34 % to 3 %. It stands for norms, rotary embedding, cache writes and launches.
-  return {.step_overhead = r.get_or<Seconds>("step_overhead", "0 us", Range::non_negative),
-          .layer_overhead = r.get_or<Seconds>("layer_overhead", "50 us", Range::non_negative)};
-}
 
 MeasuredTable MeasuredTable::read(Reader& r) {
   MeasuredTable table;
@@ -52,146 +46,155 @@ MeasuredTable MeasuredTable::read(Reader& r) {
   return table;
 }
 
-ServiceTime::ServiceTime(ServiceModel model, const ReplicaShape& shape)
-    : model_(std::move(model)), shape_(shape), work_(shape.model, shape.precision) {
-  const Accelerator& a = shape.accelerator;
-  expect(a.peak(shape.precision.weights).has_value() && a.memory_bandwidth.has_value(),
-         "an accelerator without rates was accepted");
-  peak_ = *a.peak(shape.precision.weights);
-  gemm_rate_ = peak_ * a.efficiency.gemm;
-  attention_rate_ = *a.peak(shape.precision.activations) * a.efficiency.attention;
-  memory_rate_ = *a.memory_bandwidth;
-  weight_rate_ = memory_rate_ * a.efficiency.weights;
-  kv_rate_ = memory_rate_ * a.efficiency.kv_cache;
-  link_rate_ = a.scale_up_bandwidth.value_or(BytesPerSecond{0}) * a.efficiency.scale_up;
+ServiceTime::ServiceTime(const ServiceModel& model, const ReplicaShape& shape)
+    : model_(model),
+      shape_(shape),
+      work_(shape.model, shape.precision),
+      kernels_(std::make_unique<RooflineKernels>(shape.accelerator)),
+      times_(*kernels_, shape),
+      pp_(count(shape.parallelism.pp)) {}
+
+const StepParts& ServiceTime::layers(double rank_tokens, double all_tokens, bool prompts) const {
+  const auto key = (static_cast<std::uint64_t>(rank_tokens * 16) << 33U) ^
+                   (static_cast<std::uint64_t>(all_tokens * 16) << 1U) ^ std::uint64_t{prompts};
+  const auto [entry, is_new] = layers_.try_emplace(key);
+  if (is_new) entry->second = times_.layers(rank_tokens, all_tokens, prompts);
+  return entry->second;
 }
 
-void ServiceTime::add_gemm(StepParts& parts, double tokens, double d_in, double d_out, double repeats) const {
-  const Work work = linear_work(tokens, d_in, d_out, bytes_per_element(shape_.precision.weights),
-                                bytes_per_element(shape_.precision.activations));
-  const Seconds compute = work.flops / gemm_rate_;
-  const Seconds memory = work.bytes / weight_rate_;
-  (compute > memory ? parts.compute : parts.bandwidth) += std::max(compute, memory) * repeats;
+const ServiceTime::Cores& ServiceTime::cores(std::int64_t sequences) const {
+  const auto index = static_cast<std::size_t>(sequences);
+  if (index >= cores_.size()) cores_.resize(index * 2 + 16);
+  if (!cores_[index]) {
+    const double of_launch = count(sequences) / micro_batches(count(sequences));
+    cores_[index] = std::make_unique<Cores>(times_.decode_cores(of_launch, tokens_per_sequence()));
+  }
+  return *cores_[index];
 }
 
-StepParts ServiceTime::stage(double tokens, double logits) const {
-  const ModelSpec& m = shape_.model;
-  const auto tp = count(shape_.parallelism.tp);
-  const double layers = std::ceil(count(m.num_hidden_layers) / count(shape_.parallelism.pp));
-  const auto hidden = count(m.hidden_size);
-  const double heads = count(m.num_attention_heads * m.head_dim) / tp;
-  // A KV head is not cut: with more ranks than KV heads each rank holds a whole one.
-  const double kv = std::max(count(m.num_key_value_heads) / tp, 1.0) * count(m.head_dim);
-  const double ffn = count(m.intermediate_size) / tp;
-  StepParts parts;
-  add_gemm(parts, tokens, hidden, heads + 2 * kv, layers);
-  add_gemm(parts, tokens, heads, hidden, layers);
-  add_gemm(parts, tokens, hidden, (count(m.mlp_matrices) - 1) * ffn, layers);
-  add_gemm(parts, tokens, ffn, hidden, layers);
-  // Only the last stage has the LM head, but the slowest stage sets the pace of all.
-  if (logits > 0) add_gemm(parts, logits, hidden, count(m.vocab_size) / tp, 1);
+const StepParts& ServiceTime::decode_fixed(std::int64_t busiest, std::int64_t all) const {
+  const auto key = (static_cast<std::uint64_t>(busiest) << 32U) | static_cast<std::uint64_t>(all);
+  const auto [entry, is_new] = fixed_.try_emplace(key);
+  if (is_new) {
+    entry->second = std::holds_alternative<MeasuredTable>(model_)
+                        ? table_decode(count(all))
+                        : make_decode_fixed(count(busiest), count(all));
+  }
+  return entry->second;
+}
 
-  const double activation = bytes_per_element(shape_.precision.activations);
-  const Bytes message{activation * tokens * hidden};
-  if (shape_.parallelism.tp > 1) {
-    // Two all-reduces a layer; a ring moves 2 (n - 1) / n of the message over each link.
-    const Seconds all_reduce =
-        shape_.accelerator.efficiency.collective_latency + message * (2 * (tp - 1) / tp) / link_rate_;
-    parts.network += all_reduce * (2 * layers);
+// Time of the hop from stage to stage.
+StepParts ServiceTime::hops(double rank_tokens) const {
+  if (pp_ <= 1) return {};
+  const Accelerator& a = shape_.accelerator;
+  const BytesPerSecond link =
+      a.nic_bandwidth.value_or(a.scale_up_bandwidth.value_or(BytesPerSecond{0}) * a.efficiency.scale_up);
+  const Bytes message{2 * rank_tokens * count(shape_.model.hidden_size)};
+  return {.network = a.efficiency.collective_latency + message / (link * count(shape_.parallelism.tp))};
+}
+
+// With p stages the batch is cut into up to p micro-batches that follow each other through the pipeline: in
+// steady state every sequence gets a token once per p stage times (GPipe, Huang et al. 2019, without the fill
+// bubble).
+StepParts ServiceTime::make_decode_fixed(double busiest, double all) const {
+  const SoftwareOverheads& o = shape_.overheads;
+  const double batches = micro_batches(busiest);
+  const double rank_sequences = busiest / batches;
+  const double rank_tokens = rank_sequences * tokens_per_sequence();
+  const double all_tokens = all / batches * tokens_per_sequence();
+  StepParts stage = times_.layers(rank_tokens, all_tokens, false) + times_.head(rank_tokens) +
+                    times_.state_updates(rank_sequences);
+  if (const double drafts = count(shape_.drafts.tokens); drafts > 0) {
+    // Each draft is a pass through one layer and the head, for one token of each sequence.
+    stage += times_.layers(rank_sequences, all / batches, false) * (drafts / times_.layer_count());
+    stage += times_.head(rank_sequences) * drafts;
   }
-  if (shape_.parallelism.pp > 1) {
-    const BytesPerSecond hop = shape_.accelerator.nic_bandwidth.value_or(link_rate_);
-    parts.network += shape_.accelerator.efficiency.collective_latency + message / (hop * tp);
-  }
-  const auto& roofline = std::get<Roofline>(model_);
-  parts.overhead = roofline.layer_overhead * layers + roofline.step_overhead / count(shape_.parallelism.pp);
+  const Seconds network = stage.network;
+  stage = stage * o.decode_scale;
+  stage.network = network;
+  stage += hops(rank_tokens);
+  stage.overhead += o.layer * times_.layer_count();
+  StepParts parts = stage * pp_;
+  parts.overhead += o.step + o.sequence * busiest;
   return parts;
 }
 
-DecodeTime ServiceTime::make_decode(double sequences) const {
-  if (const auto* table = std::get_if<MeasuredTable>(&model_)) {
-    const Work work = work_.linear(sequences, sequences, 1);
-    return {.fixed = unsplit(Seconds{table_at(table->decode, sequences)}, work),
-            .attention_compute = {},
-            .attention_bandwidth = {}};
-  }
-  // With p stages the batch is cut into up to p micro-batches that follow each other through the pipeline: in
-  // steady state every sequence gets a token once per p stage times (GPipe, Huang et al. 2019, without the
-  // fill bubble).
-  const ModelSpec& m = shape_.model;
-  const auto pp = count(shape_.parallelism.pp);
-  const double parts_of_batch = micro_batches(sequences);
-  const auto tp = count(shape_.parallelism.tp);
-  const double kv_heads = std::max(count(m.num_key_value_heads) / tp, 1.0);
-  const double layers = std::ceil(count(m.num_hidden_layers) / pp);
-  const double activation = bytes_per_element(shape_.precision.activations);
-  const double kv = bytes_per_element(shape_.precision.kv);
-  const auto attention = [&](double context) {
-    return attention_work(context, sequences / parts_of_batch, context, count(m.num_attention_heads) / tp,
-                          kv_heads, count(m.head_dim), activation, kv);
-  };
-  const Work at_zero = attention(0) * (pp * layers);
-  const Work per_token = attention(1) * (pp * layers);
-  return {.fixed = stage(sequences / parts_of_batch, sequences / parts_of_batch) * pp,
-          .attention_compute = {{}, per_token.flops / attention_rate_ / parts_of_batch},
-          .attention_bandwidth = {at_zero.bytes / kv_rate_,
-                                  (per_token.bytes - at_zero.bytes) / kv_rate_ / parts_of_batch}};
+void ServiceTime::add_kernels(const DecodeContext& rank, double repeats) const {
+  const double share = 1 / micro_batches(std::max(1.0, count(rank.sequences)));
+  for (const TransformerTimes::Core& core : cores(rank.sequences))
+    kernels_of_step_.push_back({&core.time, core.repeats * repeats, share, core.limited});
 }
 
-const DecodeTime& ServiceTime::decode(std::int64_t sequences) const {
-  const auto index = static_cast<std::size_t>(sequences);
-  if (index >= decode_.size()) {
-    decode_.resize(index * 2 + 16);
-    known_.resize(decode_.size());
+void ServiceTime::decode(std::span<const DecodeContext> ranks, std::int64_t steps, DecodeCurve& curve) const {
+  std::int64_t busiest = 0;
+  std::int64_t all = 0;
+  for (const DecodeContext& rank : ranks) {
+    busiest = std::max(busiest, rank.sequences);
+    all += rank.sequences;
   }
-  if (known_[index] == 0) {
-    decode_[index] = make_decode(count(sequences));
-    known_[index] = 1;
-  }
-  return decode_[index];
+  kernels_of_step_.clear();
+  if (!std::holds_alternative<MeasuredTable>(model_))
+    for (const DecodeContext& rank : ranks) add_kernels(rank, pp_ * shape_.overheads.decode_scale);
+  curve.build(decode_fixed(busiest, all), kernels_of_step_, ranks, steps);
 }
 
-StepParts ServiceTime::step(std::span<const PrefillChunk> chunks, std::int64_t sequences,
-                            double context) const {
-  if (chunks.empty()) return decode(sequences).parts(context);
-  double tokens = 0;
-  double logits = count(sequences);
-  for (const PrefillChunk& chunk : chunks) {
-    tokens += count(chunk.tokens);
-    logits += chunk.completes ? 1 : 0;
+StepParts ServiceTime::step(std::span<const RankStep> ranks) const {
+  double busiest = 0;
+  double all = 0;
+  double logits = 0;
+  double all_logits = 0;
+  std::int64_t decoding = 0;
+  for (const RankStep& rank : ranks) {
+    double tokens = count(rank.decode.sequences) * tokens_per_sequence();
+    double ends = tokens;
+    for (const PrefillChunk& chunk : rank.chunks) {
+      tokens += count(chunk.tokens);
+      ends += chunk.completes ? 1 : 0;
+    }
+    decoding += rank.decode.sequences;
+    busiest = std::max(busiest, tokens);
+    logits = std::max(logits, ends);
+    all += tokens;
+    all_logits += ends;
   }
   if (const auto* table = std::get_if<MeasuredTable>(&model_)) {
-    const double all = tokens + count(sequences);
-    const double factor = sequences > 0 ? table->mixed_factor : 1;
-    return unsplit(Seconds{table_at(table->prefill, all) * factor}, work_.linear(all, logits, 1));
+    const double factor = decoding > 0 ? table->mixed_factor : 1;
+    return unsplit(Seconds{table_at(table->prefill, all) * factor}, all, all_logits);
   }
-  const ModelSpec& m = shape_.model;
-  const auto tp = count(shape_.parallelism.tp);
-  const auto pp = count(shape_.parallelism.pp);
-  const double kv_heads = std::max(count(m.num_key_value_heads) / tp, 1.0);
-  const double layers = std::ceil(count(m.num_hidden_layers) / pp);
-  const double activation = bytes_per_element(shape_.precision.activations);
-  const double kv = bytes_per_element(shape_.precision.kv);
+  const SoftwareOverheads& o = shape_.overheads;
   // The micro-batches follow each other through p stages, the pipeline filling and draining around them.
-  const double batches = micro_batches(tokens + count(sequences));
-  StepParts parts = stage((tokens + count(sequences)) / batches, logits / batches);
-  for (const PrefillChunk& chunk : chunks) {
-    const Work work = attention_work(causal_pairs(chunk.prefix, chunk.tokens), count(chunk.tokens),
-                                     count(chunk.prefix + chunk.tokens), count(m.num_attention_heads) / tp,
-                                     kv_heads, count(m.head_dim), activation, kv);
-    const Seconds compute = work.flops / attention_rate_ * (layers / batches);
-    const Seconds memory = work.bytes / kv_rate_ * (layers / batches);
-    (compute > memory ? parts.compute : parts.bandwidth) += std::max(compute, memory);
+  const double batches = micro_batches(busiest);
+  StepParts stage = layers(busiest / batches, all / batches, true) + times_.head(logits / batches);
+  // Attention cores: the slowest rank's, prompts and decodes one after the other.
+  StepParts slowest;
+  for (const RankStep& rank : ranks) {
+    StepParts core = times_.prefill_cores(rank.chunks);
+    if (rank.decode.sequences > 0) {
+      // One launch serves a micro-batch of the sequences; this step makes `batches` of them in all.
+      kernels_of_step_.clear();
+      add_kernels(rank.decode, micro_batches(count(rank.decode.sequences)));
+      one_step_.build({}, kernels_of_step_, std::span(&rank.decode, 1), 1);
+      core += one_step_.parts(0) + times_.state_updates(count(rank.decode.sequences));
+    }
+    if (core.total() > slowest.total()) slowest = core;
   }
-  if (sequences > 0) {
-    // DecodeTime holds p stages of one of its own micro-batches.
-    const DecodeTime& alone = decode(sequences);
-    const double share = micro_batches(count(sequences)) / (pp * batches);
-    const Seconds compute = alone.attention_compute.at(context) * share;
-    const Seconds memory = alone.attention_bandwidth.at(context) * share;
-    (compute > memory ? parts.compute : parts.bandwidth) += std::max(compute, memory);
-  }
-  return parts * (batches + pp - 1);
+  stage += slowest * (1 / batches);
+  const Seconds network = stage.network;
+  stage = stage * o.prefill_scale;
+  stage.network = network;
+  stage += hops(busiest / batches);
+  stage.overhead += o.layer * times_.layer_count();
+  // Outside a CUDA graph a layer takes at least as long as its kernels take to launch.
+  const Seconds floor = o.prefill_layer_floor * times_.layer_count();
+  if (stage.total() < floor) stage.overhead += floor - stage.total();
+  StepParts parts = stage * (batches + pp_ - 1);
+  parts.overhead += o.step + o.sequence * count(decoding);
+  return parts;
+}
+
+StepParts ServiceTime::table_decode(double sequences) const {
+  const auto& table = std::get<MeasuredTable>(model_);
+  return unsplit(Seconds{table_at(table.decode, sequences)}, sequences, sequences);
 }
 
 double ServiceTime::table_at(const std::vector<Seconds>& column, double x) const {
@@ -204,9 +207,11 @@ double ServiceTime::table_at(const std::vector<Seconds>& column, double x) const
   return column[right - 1].si + (column[right] - column[right - 1]).si * share;
 }
 
-StepParts ServiceTime::unsplit(Seconds time, const Work& work) const {
-  // A table does not say what limits a step: its intensity against the ridge of the datasheet does.
-  const bool computes = intensity(work) > peak_ / memory_rate_;
+// A table does not say what limits a step: its intensity against the ridge of the datasheet does.
+StepParts ServiceTime::unsplit(Seconds time, double tokens, double logits) const {
+  const Accelerator& a = shape_.accelerator;
+  const bool computes =
+      intensity(work_.linear(tokens, logits, 1)) > *a.peak(shape_.precision.weights) / *a.memory_bandwidth;
   StepParts parts;
   (computes ? parts.compute : parts.bandwidth) = time;
   return parts;

@@ -1,53 +1,27 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
 #include "sim/base/config.hpp"
-#include "sim/hardware/accelerator.hpp"
-#include "sim/intensity/transformer_work.hpp"
-#include "sim/model/model_spec.hpp"
-#include "sim/service/decode_time.hpp"
-#include "sim/service/kernel_times.hpp"
+#include "sim/service/decode_curve.hpp"
+#include "sim/service/replica_shape.hpp"
+#include "sim/service/transformer_times.hpp"
 
 namespace disagg {
 
-// How one instance of the model is cut over accelerators: tensor parallel inside a stage, pipeline stages in
-// a row.
-struct Parallelism {
-  std::int64_t tp = 1;
-  std::int64_t pp = 1;
-
-  std::int64_t accelerators() const { return tp * pp; }
-  // Tensor-parallel ranks that hold the same KV head.
-  double kv_copies(const ModelSpec& model) const {
-    return std::max(1.0, static_cast<double>(tp) / static_cast<double>(model.num_key_value_heads));
-  }
-};
-
-// All that decides the time of steps on one kind of replica.
-struct ReplicaShape {
-  ModelSpec model;
-  PrecisionPlan precision;
-  Accelerator accelerator;
-  Parallelism parallelism;
-};
-
-// Analytic times: every operator takes max(FLOPs / (peak x efficiency), bytes / (bandwidth x efficiency)) on
-// each accelerator (Williams et al., CACM 2009), plus collectives over the scale-up link and fixed overheads.
+// Datasheet times: every kernel takes max(FLOPs / (peak x efficiency), bytes / (bandwidth x efficiency)).
 struct Roofline {
   static constexpr std::string_view kind = "roofline";
   static constexpr std::string_view summary =
-      "sum over operators of max(compute, memory), collectives and overheads";
-  static Roofline read(Reader& r);
-
-  Seconds step_overhead{};   // once a step, whatever its size: scheduling, sampling, launch of the graph
-  Seconds layer_overhead{};  // once a layer and step: small kernels between the large ones
+      "sum over kernels of max(compute, memory) at the datasheet's rates, and the software's overheads";
+  static Roofline read(Reader&) { return {}; }
 };
 
 // Measured times, interpolated on straight lines over the number of tokens.
@@ -65,38 +39,56 @@ struct MeasuredTable {
 
 using ServiceModel = std::variant<Roofline, MeasuredTable>;
 
-// Times of steps for one kind of replica. Decode times are memoised by the number of sequences.
+// What one data-parallel attention rank does in a step.
+struct RankStep {
+  std::span<const PrefillChunk> chunks;
+  DecodeContext decode;  // of its sequences that decode in the same step; only the first step counts
+};
+
+// Times of steps for one kind of replica. What depends on the number of tokens or sequences alone is
+// memoised.
 class ServiceTime {
  public:
-  ServiceTime(ServiceModel model, const ReplicaShape& shape);
+  ServiceTime(const ServiceModel& model, const ReplicaShape& shape);
 
-  // Decode-only steps of `sequences` >= 1 sequences.
-  const DecodeTime& decode(std::int64_t sequences) const;
+  // Decode-only steps of a fixed batch, one context for each rank, at least one of them not empty.
+  void decode(std::span<const DecodeContext> ranks, std::int64_t steps, DecodeCurve& curve) const;
+  // One step with prompts.
+  StepParts step(std::span<const RankStep> ranks) const;
+
+  // Tokens that a decoding sequence has computed in a step: one, and its drafts.
+  double tokens_per_sequence() const { return 1 + static_cast<double>(shape_.drafts.tokens); }
   // Into how many parts the pipeline cuts a step of so many tokens: at most one a stage.
   double micro_batches(double tokens) const {
     return std::min(static_cast<double>(shape_.parallelism.pp), tokens);
   }
-  // One step that prefills `chunks` and decodes `sequences` sequences of `context` tokens in all, at most one
-  // empty.
-  StepParts step(std::span<const PrefillChunk> chunks, std::int64_t sequences, double context) const;
 
  private:
-  DecodeTime make_decode(double sequences) const;
+  using Cores = std::vector<TransformerTimes::Core>;
 
-  // Linear layers, collectives and overheads of a step of one pipeline stage.
-  StepParts stage(double tokens, double logits) const;
-  // A product on one accelerator: adds its time to the side that limits it.
-  void add_gemm(StepParts& parts, double tokens, double d_in, double d_out, double repeats) const;
+  // Products, FFNs and collectives of a stage; memoised.
+  const StepParts& layers(double rank_tokens, double all_tokens, bool prompts) const;
+  const StepParts& decode_fixed(std::int64_t busiest, std::int64_t all) const;
+  const Cores& cores(std::int64_t sequences) const;
+  StepParts make_decode_fixed(double busiest, double all) const;
+  // Appends the kernels of a rank; `share` of its context is read by one launch.
+  void add_kernels(const DecodeContext& rank, double repeats) const;
+  StepParts hops(double rank_tokens) const;
   double table_at(const std::vector<Seconds>& column, double x) const;
-  StepParts unsplit(Seconds time, const Work& work) const;
+  StepParts table_decode(double sequences) const;
+  StepParts unsplit(Seconds time, double tokens, double logits) const;
 
   ServiceModel model_;
   ReplicaShape shape_;
   TransformerWork work_;
-  FlopsPerSecond gemm_rate_{}, attention_rate_{}, peak_{};
-  BytesPerSecond weight_rate_{}, kv_rate_{}, memory_rate_{}, link_rate_{};
-  mutable std::vector<DecodeTime> decode_;  // [sequences]
-  mutable std::vector<char> known_;
+  std::unique_ptr<KernelTimes> kernels_;
+  TransformerTimes times_;
+  double pp_ = 1;
+  mutable std::unordered_map<std::uint64_t, StepParts> layers_;  // by tokens of the busiest rank and of all
+  mutable std::unordered_map<std::uint64_t, StepParts> fixed_;   // likewise, in sequences
+  mutable std::vector<std::unique_ptr<Cores>> cores_;            // [sequences]
+  mutable std::vector<ContextKernel> kernels_of_step_;           // scratch
+  mutable DecodeCurve one_step_;                                 // scratch
 };
 
 }  // namespace disagg

@@ -12,7 +12,8 @@
 
 namespace disagg {
 
-// What a step may contain. Every batch policy is a choice of these rules.
+// What a step may contain, on each data-parallel attention rank. Every batch policy is a choice of these
+// rules.
 struct BatchRules {
   bool prefill_first = false;  // prompts take the budget before decodes, else after them
   bool chunking = true;        // a prompt may be cut to fit the budget
@@ -22,6 +23,9 @@ struct BatchRules {
   std::int64_t max_sequences = 256;  // sequences that prefill or decode
   bool reserve_output = false;       // a request enters only when blocks for prompt and output are free
   std::int64_t max_pauses = 0;       // steps in a row that prompts may keep decodes out; 0: any number
+  // With data-parallel attention: steps that a prompt waits for every rank to have one (TensorRT-LLM's
+  // enable_balance with timeout_iters); 0: not at all.
+  std::int64_t balance_steps = 0;
 };
 
 // What a policy sees of its replica.

@@ -29,8 +29,14 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
                                                        pool.shape.parallelism.kv_copies(pool.shape.model)));
     for (std::int64_t i = 0; i < pool.replicas; ++i) {
       const ReplicaId id{static_cast<std::uint32_t>(replicas_.size())};
-      const ReplicaSetup replica{*services_.back(), *works_.back(), pool.rules, pool.kv_blocks,
-                                 pool.block_tokens};
+      const ReplicaSetup replica{.service = *services_.back(),
+                                 .work = *works_.back(),
+                                 .rules = pool.rules,
+                                 .kv_blocks = pool.kv_blocks,
+                                 .decode = {.block_tokens = pool.block_tokens,
+                                            .tokens_per_step = pool.shape.drafts.tokens_per_step(),
+                                            .reach = pool.shape.reach()},
+                                 .ranks = static_cast<std::size_t>(pool.shape.parallelism.dp_attention)};
       replicas_.push_back(
           std::make_unique<Replica>(id, replica, simulation_, requests_, *this, sink_, setup_.single_steps));
       pool_of_.push_back(PoolId{p});
@@ -57,10 +63,6 @@ void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tok
   if (!way) return reject(record, Outcome::rejected_too_large);
   const Route chosen = *way;
   record.prefill_replica = chosen.prefill;
-  Replica& prefill = replica(chosen.prefill);
-  if (const auto* bounded = std::get_if<Bounded>(&setup_.admission))
-    if (prefill.waiting() >= bounded->max_waiting) return reject(record, Outcome::rejected_queue_full);
-
   const RequestRef ref = requests_.add(record);
   Request& request = requests_[ref];
   const bool stays = chosen.decode == chosen.prefill;
@@ -70,7 +72,27 @@ void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tok
     request.record.decode_replica = *chosen.decode;
     if (!stays) change_load(*chosen.decode, 1, 1, prompt_tokens + output_tokens);
   }
-  prefill.enqueue(ref);
+  const Seconds latency = setup_.pools[pool_of_[chosen.prefill.index].index].request_latency;
+  if (latency > Seconds{0}) {
+    simulation_.after(latency, [this, ref] { enter(ref); });
+  } else {
+    enter(ref);
+  }
+}
+
+void Cluster::enter(RequestRef ref) {
+  const Request& request = requests_[ref];
+  const RequestRecord record = request.record;
+  Replica& prefill = replica(record.prefill_replica);
+  const auto* bounded = std::get_if<Bounded>(&setup_.admission);
+  if (bounded == nullptr || prefill.waiting() < bounded->max_waiting) return prefill.enqueue(ref);
+  const bool stays = record.decode_replica == record.prefill_replica;
+  change_load(record.prefill_replica, -1, -(record.prompt_tokens + (stays ? 1 : 0)),
+              -(record.prompt_tokens + (stays ? record.output_tokens : 1)));
+  if (!stays && record.decode_replica.valid())
+    change_load(record.decode_replica, -1, -1, -(record.prompt_tokens + record.output_tokens));
+  requests_.remove(ref);
+  reject(record, Outcome::rejected_queue_full);
 }
 
 std::optional<Route> Cluster::route(const RoutedRequest& request) {
@@ -83,6 +105,7 @@ void Cluster::reject(RequestRecord record, Outcome outcome) {
   ++counts_.rejected;
   record.outcome = outcome;
   sink_.request(record);
+  if (request_ended_) request_ended_();
 }
 
 void Cluster::change_load(ReplicaId id, std::int64_t requests, TokenCount tokens, TokenCount kv_tokens) {
@@ -268,6 +291,7 @@ void Cluster::finished(ReplicaId id, RequestRef ref) {
   ++counts_.finished;
   sink_.request(record);
   requests_.remove(ref);
+  if (request_ended_) request_ended_();
 }
 
 Bytes Cluster::kv_bytes(const Request& request, TokenCount tokens) const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,8 +23,9 @@ struct PoolSetup {
   ServiceModel service;
   ReplicaShape shape;
   BatchRules rules;
-  BlockCount kv_blocks = 0;  // of one replica
+  BlockCount kv_blocks = 0;  // of one data-parallel attention rank
   TokenCount block_tokens = 16;
+  Seconds request_latency{};  // of front end, tokeniser and response path: once a request, before the engine
   std::int64_t replicas = 1;
 };
 
@@ -110,6 +112,9 @@ class Cluster final : public ReplicaListener {
   // A request arrives now. `id` is its position in the workload.
   void arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens, TokenCount output_tokens);
 
+  // Calls `ended` whenever a request has finished or is rejected; it must not call back into the cluster.
+  void on_request_ended(std::function<void()> ended) { request_ended_ = std::move(ended); }
+
   const std::vector<PoolSetup>& pools() const { return setup_.pools; }
   std::uint64_t seed() const { return setup_.seed; }
   const TransformerWork& work(PoolId pool) const { return *works_[pool.index]; }
@@ -130,6 +135,7 @@ class Cluster final : public ReplicaListener {
   void stalled(ReplicaId id) override;
   void went_idle(ReplicaId id) override;
 
+  void enter(RequestRef ref);  // reaches the engine
   std::optional<Route> route(const RoutedRequest& request);
   void choose_destination(Request& request);
   bool reserve(RequestRef ref);
@@ -154,6 +160,7 @@ class Cluster final : public ReplicaListener {
   std::vector<ReplicaLoad> loads_;               // [replica]
   std::vector<std::deque<RequestRef>> inbound_;  // [replica] hand-offs that found no room, in order
   RequestCounts counts_;
+  std::function<void()> request_ended_;
 };
 
 }  // namespace disagg

@@ -1,6 +1,7 @@
 #include "sim/serving/replica.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "sim/base/expect.hpp"
 
@@ -72,16 +73,27 @@ Replica::Replica(ReplicaId id, const ReplicaSetup& setup, Simulation& simulation
       requests_(requests),
       listener_(listener),
       sink_(sink),
-      single_steps_(single_steps),
-      kv_(setup.kv_blocks, setup.block_tokens),
-      decode_(requests, setup.block_tokens) {}
+      single_steps_(single_steps) {
+  for (std::size_t i = 0; i < setup.ranks; ++i) ranks_.emplace_back(setup, requests);
+}
 
 void Replica::enqueue(RequestRef ref) {
   settle();
   requests_[ref].queued_at = simulation_.now();
-  waiting_.push_back(ref);
+  std::size_t least = 0;
+  if (ranks_.size() > 1) {
+    least = next_rank_;
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      const std::size_t candidate = (next_rank_ + i) % ranks_.size();
+      if (ranks_[candidate].requests() < ranks_[least].requests()) least = candidate;
+    }
+    next_rank_ = (least + 1) % ranks_.size();
+  }
+  requests_[ref].rank = static_cast<std::uint32_t>(least);
+  Rank& rank = ranks_[least];
+  rank.waiting.push_back(ref);
   // Behind another request that could not be admitted nothing changes before that one is.
-  if (waiting_.size() == 1 || !span_.active) poke();
+  if (rank.waiting.size() == 1 || !span_.active) poke();
 }
 
 bool Replica::take_inbound(RequestRef ref) {
@@ -89,35 +101,44 @@ bool Replica::take_inbound(RequestRef ref) {
   TokenCount tokens = request.record.prompt_tokens;
   if (setup_.rules.reserve_output) tokens += request.record.output_tokens - 1;
   settle();
-  if (preempted_waits()) return false;
-  // Those that decode already come first: their next step's blocks are not given away.
-  const BlockCount blocks = kv_.blocks_for(tokens);
-  const BlockCount growth = setup_.rules.reserve_output ? 0 : decode_.new_blocks(1);
-  if (blocks > kv_.free() - growth) return false;
-  kv_.allocate(blocks);
+  Rank* chosen = nullptr;
+  for (Rank& rank : ranks_) {
+    if (preempted_waits(rank)) continue;
+    // Those that decode already come first: their next step's blocks are not given away.
+    const BlockCount growth = setup_.rules.reserve_output ? 0 : rank.decode.new_blocks(1);
+    if (rank.kv.blocks_for(tokens) > rank.kv.free() - growth) continue;
+    if (chosen == nullptr || rank.requests() < chosen->requests()) chosen = &rank;
+  }
+  if (chosen == nullptr) return false;
+  const BlockCount blocks = chosen->kv.blocks_for(tokens);
+  chosen->kv.allocate(blocks);
   request.reserved_at_destination = blocks;
-  ++inbound_;
+  request.rank_at_destination = static_cast<std::uint32_t>(chosen - ranks_.data());
+  ++chosen->inbound;
   cut();  // the span was sized for the blocks that were free
   return true;
 }
 
-void Replica::await(RequestRef) {
+void Replica::await(RequestRef ref) {
   settle();
-  ++awaited_;
+  ++ranks_[requests_[ref].rank_at_destination].awaited;
 }
 
 void Replica::arrive(RequestRef ref) {
   settle();
-  --inbound_;
-  --awaited_;
-  requests_[ref].reserved = requests_[ref].reserved_at_destination;
-  ready_.push_back(ref);
+  Request& request = requests_[ref];
+  request.rank = request.rank_at_destination;
+  Rank& rank = rank_of(ref);
+  --rank.inbound;
+  --rank.awaited;
+  request.reserved = request.reserved_at_destination;
+  rank.ready.push_back(ref);
   poke();
 }
 
 void Replica::release(RequestRef ref) {
   settle();
-  kv_.release(requests_[ref].reserved);
+  rank_of(ref).kv.release(requests_[ref].reserved);
   requests_[ref].reserved = 0;
   listener_.room_freed(id_);  // hand-offs that wait for this room came before the prompts that wait here
   poke();
@@ -125,7 +146,7 @@ void Replica::release(RequestRef ref) {
 
 void Replica::take_back(RequestRef ref) {
   settle();
-  preempt(ref, requests_[ref].last_token);
+  preempt(rank_of(ref), ref, requests_[ref].last_token);
   if (!span_.active) start();
 }
 
@@ -133,6 +154,39 @@ void Replica::set_hand_offs_waiting(bool waiting) {
   if (waiting == hand_offs_waiting_) return;
   settle();
   hand_offs_waiting_ = waiting;
+}
+
+bool Replica::is_stalled() const {
+  return !span_.active && kv_used() > 0 && std::ranges::all_of(ranks_, [](const Rank& rank) {
+    return rank.inbound == 0 && rank.ready.empty();
+  });
+}
+
+BlockCount Replica::kv_used() const {
+  BlockCount used = 0;
+  for (const Rank& rank : ranks_) used += rank.kv.used();
+  return used;
+}
+
+BlockCount Replica::kv_total() const {
+  return ranks_.front().kv.total() * static_cast<BlockCount>(ranks_.size());
+}
+
+double Replica::kv_occupancy() const {
+  return static_cast<double>(kv_used()) / static_cast<double>(kv_total());
+}
+
+std::int64_t Replica::waiting() const {
+  std::int64_t waiting = 0;
+  for (const Rank& rank : ranks_) waiting += static_cast<std::int64_t>(rank.waiting.size());
+  return waiting;
+}
+
+std::int64_t Replica::running() const {
+  std::int64_t running = 0;
+  for (const Rank& rank : ranks_)
+    running += rank.decode.size() + static_cast<std::int64_t>(rank.prefilling.size() + rank.ready.size());
+  return running;
 }
 
 void Replica::poke() {
@@ -145,14 +199,11 @@ void Replica::poke() {
 
 void Replica::cut() {
   if (!span_.active || span_.kind != SpanKind::decode || span_.steps - span_.settled <= 1) return;
-  const DecodeTime& time = setup_.service.decode(span_.sequences);
-  const auto growth = static_cast<double>(span_.sequences);
-  const std::int64_t left = span_.steps - span_.settled;
   const std::int64_t whole =
-      time.steps_within(decode_.context(), growth, simulation_.now() - span_.settled_at, left);
-  if (whole + 1 >= left) return;
-  span_.steps = span_.settled + whole + 1;
-  span_.end = span_.settled_at + time.span(decode_.context(), growth, whole + 1);
+      std::max(span_.settled, curve_.steps_within(simulation_.now() - span_.start, span_.steps));
+  if (whole + 1 >= span_.steps) return;
+  span_.steps = whole + 1;
+  span_.end = span_.start + curve_.until(span_.steps);
   schedule_end();
 }
 
@@ -162,120 +213,179 @@ void Replica::schedule_end() {
   });
 }
 
+void Replica::plan() {
+  for (Rank& rank : ranks_) {
+    resume_paused_and_ready(rank);
+    const bool preempted = !make_room(rank);
+    plan_batch(setup_.rules, view(rank, !preempted), rank.plan);
+    if (!preempted) continue;
+    rank.plan.for_one_step = true;  // the next step admits again
+    rank.plan.blocked_by_memory = true;
+  }
+  if (setup_.rules.balance_steps > 0 && ranks_.size() > 1) balance();
+}
+
+// TensorRT-LLM with attention data parallelism and enable_balance: prompts start only when every rank has
+// one, or after so many steps of waiting (serving engines decode meanwhile).
+void Replica::balance() {
+  const auto prompts = std::ranges::count_if(ranks_, [](const Rank& r) { return !r.plan.chunks.empty(); });
+  const bool decodes = std::ranges::any_of(ranks_, [](const Rank& r) { return r.decode.size() > 0; });
+  const bool uneven = prompts > 0 && prompts < static_cast<std::ptrdiff_t>(ranks_.size());
+  if (!uneven || !decodes || balanced_for_ >= setup_.rules.balance_steps) {
+    if (prompts > 0) balanced_for_ = 0;
+    return;
+  }
+  ++balanced_for_;
+  for (Rank& rank : ranks_) {
+    plan_batch(setup_.rules, view(rank, false), rank.plan);
+    rank.plan.for_one_step = true;
+  }
+}
+
 void Replica::start() {
   settle();
-  resume_paused_and_ready();
-  const bool preempted = !make_room();
-  plan_batch(setup_.rules, view(!preempted), plan_);
-  if (preempted) plan_.for_one_step = true;  // the next step admits again
-  if (plan_.chunks.empty() && plan_.sequences == 0) {
-    expect(decode_.empty() && prefilling_.empty() && ready_.empty(),
+  plan();
+  std::int64_t sequences = 0;
+  bool prompts = false;
+  for (const Rank& rank : ranks_) {
+    sequences += rank.plan.sequences;
+    prompts = prompts || !rank.plan.chunks.empty();
+  }
+  if (!prompts && sequences == 0) {
+    expect(std::ranges::all_of(ranks_,
+                               [](const Rank& rank) {
+                                 return rank.decode.empty() && rank.prefilling.empty() && rank.ready.empty();
+                               }),
            "a replica with work in progress plans an empty step");
-    if (waiting_.empty() && kv_.used() == 0) {
+    if (waiting() == 0 && kv_used() == 0) {
       listener_.went_idle(id_);
     } else if (is_stalled()) {
       listener_.stalled(id_);
     }
     return;
   }
-  pauses_ = plan_.sequences < decode_.size() ? pauses_ + 1 : 0;
-  if (plan_.sequences > 0 && plan_.sequences < decode_.size()) pause_all_but(plan_.sequences);
-  const bool held_room_back = preempted_waits();
-  admit(plan_);
-  if (held_room_back && !preempted_waits()) listener_.room_freed(id_);
+  bool room_freed = false;
+  bool short_of_room = false;
+  contexts_.clear();
+  for (Rank& rank : ranks_) {
+    const std::int64_t decoding = rank.plan.sequences;
+    rank.pauses = decoding < rank.decode.size() ? rank.pauses + 1 : 0;
+    if (decoding > 0 && decoding < rank.decode.size()) pause_all_but(rank, decoding);
+    const bool held_room_back = preempted_waits(rank);
+    admit(rank);
+    room_freed = room_freed || (held_room_back && !preempted_waits(rank));
+    short_of_room = short_of_room || rank.plan.blocked_by_memory;
+    contexts_.push_back(decoding > 0 ? rank.decode.context() : DecodeContext{});
+  }
+  if (room_freed) listener_.room_freed(id_);
 
   const Seconds now = simulation_.now();
-  span_ = {.kind = chunks_.empty()       ? SpanKind::decode
-                   : plan_.sequences > 0 ? SpanKind::mixed
-                                         : SpanKind::prefill,
+  span_ = {.kind = !prompts        ? SpanKind::decode
+                   : sequences > 0 ? SpanKind::mixed
+                                   : SpanKind::prefill,
            .start = now,
            .end = now,
            .steps = 1,
            .settled = 0,
            .settled_at = now,
-           .sequences = plan_.sequences,
+           .sequences = sequences,
+           .short_of_room = short_of_room,
            .active = true};
-  StepParts parts;
-  if (span_.kind == SpanKind::decode) {
-    if (!single_steps_) {
-      span_.steps = decode_.steps_to_finish();
-      if (!setup_.rules.reserve_output)
-        span_.steps = std::max<std::int64_t>(1, decode_.steps_within(kv_.free(), span_.steps));
-      if (!paused_.empty() || plan_.for_one_step) span_.steps = 1;
-    }
-    const DecodeTime& time = setup_.service.decode(span_.sequences);
-    const auto growth = static_cast<double>(span_.sequences);
-    parts = time.parts(decode_.context() + growth * static_cast<double>(span_.steps - 1) / 2);
-    span_.end = now + time.span(decode_.context(), growth, span_.steps);
+  if (prompts) {
+    start_step();
   } else {
-    parts = setup_.service.step(chunks_, span_.sequences, span_.sequences > 0 ? decode_.context() : 0);
-    span_.end = now + parts.total();
-    for (const PlannedChunk& chunk : plan_.chunks)
-      listener_.chunk_started(id_, chunk.ref, chunk.tokens, parts.total());
+    start_decode();
   }
-  span_.limit = limiting(parts);
-  span_.short_of_room = plan_.blocked_by_memory || preempted;
   schedule_end();
 }
 
-BatchView Replica::view(bool admitting) const {
-  const BlockCount growth = setup_.rules.reserve_output ? 0 : decode_.new_blocks(1);
+void Replica::start_decode() {
+  if (!single_steps_) {
+    span_.steps = std::numeric_limits<std::int64_t>::max();
+    for (Rank& rank : ranks_) {
+      if (rank.plan.sequences == 0) continue;
+      span_.steps = std::min(span_.steps, rank.decode.steps_to_change());
+      if (!setup_.rules.reserve_output)
+        span_.steps = std::min(span_.steps, rank.decode.steps_within(rank.kv.free(), span_.steps));
+    }
+    for (const Rank& rank : ranks_)
+      if (!rank.paused.empty() || rank.plan.for_one_step) span_.steps = 1;
+    span_.steps = std::max<std::int64_t>(1, span_.steps);
+  }
+  setup_.service.decode(contexts_, span_.steps, curve_);
+  span_.limit = limiting(curve_.parts(span_.steps / 2));
+  span_.end = span_.start + curve_.until(span_.steps);
+}
+
+void Replica::start_step() {
+  steps_.clear();
+  for (std::size_t i = 0; i < ranks_.size(); ++i) steps_.push_back({ranks_[i].chunks, contexts_[i]});
+  const StepParts parts = setup_.service.step(steps_);
+  span_.limit = limiting(parts);
+  span_.end = span_.start + parts.total();
+  for (const Rank& rank : ranks_)
+    for (const PlannedChunk& chunk : rank.plan.chunks)
+      listener_.chunk_started(id_, chunk.ref, chunk.tokens, parts.total());
+}
+
+BatchView Replica::view(const Rank& rank, bool admitting) const {
+  const BlockCount growth = setup_.rules.reserve_output ? 0 : rank.decode.new_blocks(1);
   return {.requests = requests_,
-          .prefilling = prefilling_,
-          .waiting = waiting_,
-          .decoding = decode_.size(),
-          .pauses = pauses_,
-          .free_blocks = kv_.free() - growth,
-          .block_tokens = setup_.block_tokens,
+          .prefilling = rank.prefilling,
+          .waiting = rank.waiting,
+          .decoding = rank.decode.size(),
+          .pauses = rank.pauses,
+          .free_blocks = rank.kv.free() - growth,
+          .block_tokens = setup_.decode.block_tokens,
           .admitting = admitting,
           .replica = id_};
 }
 
-void Replica::resume_paused_and_ready() {
+void Replica::resume_paused_and_ready(Rank& rank) {
   // Those that were kept out go to the old end, so that the next pause falls on others.
-  for (; !paused_.empty(); paused_.pop_front())
-    join(paused_.front(), requests_[paused_.front()].kv_length, true);
-  while (!ready_.empty() &&
-         decode_.size() + static_cast<std::int64_t>(prefilling_.size()) < setup_.rules.max_sequences) {
-    join(ready_.front(), requests_[ready_.front()].record.prompt_tokens, false);
-    ready_.pop_front();
+  for (; !rank.paused.empty(); rank.paused.pop_front())
+    join(rank, rank.paused.front(), requests_[rank.paused.front()].kv_length, true);
+  while (!rank.ready.empty() && rank.decode.size() + static_cast<std::int64_t>(rank.prefilling.size()) <
+                                    setup_.rules.max_sequences) {
+    join(rank, rank.ready.front(), requests_[rank.ready.front()].record.prompt_tokens, false);
+    rank.ready.pop_front();
   }
 }
 
-void Replica::join(RequestRef ref, TokenCount kv_length, bool oldest) {
-  decode_.join(ref, kv_length, oldest);
-  newcomers_.push_back({ref, requests_[ref].membership});
+void Replica::join(Rank& rank, RequestRef ref, TokenCount kv_length, bool oldest) {
+  rank.decode.join(ref, kv_length, oldest);
+  rank.newcomers.push_back({ref, requests_[ref].membership});
 }
 
 // Victims are those that came last. One that was preempted before joins the batch as its oldest member, so
 // that it is not the next victim again.
-bool Replica::make_room() {
+bool Replica::make_room(Rank& rank) {
   if (setup_.rules.reserve_output) return true;
   bool enough = true;
-  while (!decode_.empty() && decode_.new_blocks(1) > kv_.free()) {
+  while (!rank.decode.empty() && rank.decode.new_blocks(1) > rank.kv.free()) {
     enough = false;
-    if (!ready_.empty()) {
-      const RequestRef ref = ready_.back();
-      ready_.pop_back();
-      preempt(ref, requests_[ref].last_token);
-    } else if (!prefilling_.empty() && requests_[prefilling_.back()].record.preemptions == 0) {
-      const RequestRef ref = prefilling_.back();
-      prefilling_.pop_back();
-      preempt(ref, requests_[ref].last_token);
+    if (!rank.ready.empty()) {
+      const RequestRef ref = rank.ready.back();
+      rank.ready.pop_back();
+      preempt(rank, ref, requests_[ref].last_token);
+    } else if (!rank.prefilling.empty() && requests_[rank.prefilling.back()].record.preemptions == 0) {
+      const RequestRef ref = rank.prefilling.back();
+      rank.prefilling.pop_back();
+      preempt(rank, ref, requests_[ref].last_token);
     } else {
-      const RequestRef ref = decode_.youngest();
+      const RequestRef ref = rank.decode.youngest();
       Request& request = requests_[ref];
-      const Seconds last = decode_.has_decoded(ref) ? last_decode_end_ : request.last_token;
-      request.reserved = held(request, decode_.leave(ref));
-      preempt(ref, last);
+      const Seconds last = rank.decode.has_decoded(ref) ? rank.last_decode_end : request.last_token;
+      request.reserved = held(request, rank.decode.leave(ref));
+      preempt(rank, ref, last);
     }
   }
   return enough;
 }
 
-void Replica::preempt(RequestRef ref, Seconds last_token) {
+void Replica::preempt(Rank& rank, RequestRef ref, Seconds last_token) {
   Request& request = requests_[ref];
-  kv_.release(request.reserved);
+  rank.kv.release(request.reserved);
   request.reserved = 0;
   request.last_token = last_token;
   request.prefilled = 0;
@@ -285,60 +395,56 @@ void Replica::preempt(RequestRef ref, Seconds last_token) {
   book_waiting();
   request.queued_at = simulation_.now();
   // The preempted wait in order of arrival, before all others.
-  const auto later = std::find_if(waiting_.begin(), waiting_.end(), [&](RequestRef other) {
+  const auto later = std::find_if(rank.waiting.begin(), rank.waiting.end(), [&](RequestRef other) {
     const RequestRecord& record = requests_[other].record;
     return record.preemptions == 0 || record.id > request.record.id;
   });
-  waiting_.insert(later, ref);
+  rank.waiting.insert(later, ref);
 }
 
-void Replica::pause_all_but(std::int64_t sequences) {
-  while (decode_.size() > sequences) {
-    const RequestRef ref = decode_.youngest();
+void Replica::pause_all_but(Rank& rank, std::int64_t sequences) {
+  while (rank.decode.size() > sequences) {
+    const RequestRef ref = rank.decode.youngest();
     Request& request = requests_[ref];
-    if (decode_.has_decoded(ref)) request.last_token = last_decode_end_;
-    request.kv_length = decode_.leave(ref);
+    if (rank.decode.has_decoded(ref)) request.last_token = rank.last_decode_end;
+    request.kv_length = rank.decode.leave(ref);
     request.reserved = held(request, request.kv_length);
-    paused_.push_back(ref);
+    rank.paused.push_back(ref);
   }
 }
 
-void Replica::admit(const BatchPlan& plan) {
-  chunks_.clear();
-  for (const PlannedChunk& planned : plan.chunks) {
+void Replica::admit(Rank& rank) {
+  rank.chunks.clear();
+  for (const PlannedChunk& planned : rank.plan.chunks) {
     Request& request = requests_[planned.ref];
     if (planned.blocks > 0) {
-      kv_.allocate(planned.blocks);
+      rank.kv.allocate(planned.blocks);
       request.reserved = planned.blocks;
-      leave_queue(planned.ref);
-      prefilling_.push_back(planned.ref);
+      leave_queue(rank, planned.ref);
+      rank.prefilling.push_back(planned.ref);
     }
-    chunks_.push_back({.prefix = request.prefilled,
-                       .tokens = planned.tokens,
-                       .completes = request.prefilled + planned.tokens == request.prefill_target});
+    rank.chunks.push_back({.prefix = request.prefilled,
+                           .tokens = planned.tokens,
+                           .completes = request.prefilled + planned.tokens == request.prefill_target});
     if (request.prefilled == 0 && request.generated == 0 && request.record.preemptions == 0)
       request.record.first_scheduled = simulation_.now();
   }
 }
 
-void Replica::leave_queue(RequestRef ref) {
-  expect(waiting_.front() == ref, "requests are admitted out of order");
+void Replica::leave_queue(Rank& rank, RequestRef ref) {
+  expect(rank.waiting.front() == ref, "requests are admitted out of order");
   book_waiting();
   ++usage_.admitted;
   usage_.waited_seconds += (simulation_.now() - requests_[ref].queued_at).si;
-  waiting_.pop_front();
+  rank.waiting.pop_front();
 }
 
 void Replica::settle() {
   const Seconds now = simulation_.now();
   if (span_.active && span_.kind == SpanKind::decode && span_.settled < span_.steps) {
-    const std::int64_t left = span_.steps - span_.settled;
-    const DecodeTime& time = setup_.service.decode(span_.sequences);
     const std::int64_t whole =
-        now >= span_.end ? left
-                         : time.steps_within(decode_.context(), static_cast<double>(span_.sequences),
-                                             now - span_.settled_at, left - 1);
-    if (whole > 0) book_decode(whole);
+        now >= span_.end ? span_.steps : curve_.steps_within(now - span_.start, span_.steps - 1);
+    if (whole > span_.settled) book_decode(whole - span_.settled);
   }
   book_time(now);
   book_waiting();
@@ -346,76 +452,99 @@ void Replica::settle() {
 
 Regime Replica::regime() const {
   if (span_.active) return span_.short_of_room || hand_offs_waiting_ ? Regime::capacity : span_.limit;
-  if (!waiting_.empty() || hand_offs_waiting_) return Regime::capacity;
-  return awaited_ > 0 ? Regime::network : Regime::idle;
+  std::int64_t awaited = 0;
+  for (const Rank& rank : ranks_) {
+    if (!rank.waiting.empty()) return Regime::capacity;
+    awaited += rank.awaited;
+  }
+  if (hand_offs_waiting_) return Regime::capacity;
+  return awaited > 0 ? Regime::network : Regime::idle;
 }
 
 void Replica::book_decode(std::int64_t steps) {
-  const DecodeTime& time = setup_.service.decode(span_.sequences);
-  const auto sequences = static_cast<double>(span_.sequences);
-  const double context = decode_.context();
   const auto count = static_cast<double>(steps);
-  const Seconds until = span_.settled + steps == span_.steps
-                            ? span_.end
-                            : span_.settled_at + time.span(context, sequences, steps);
-  const Seconds first_end = steps == 1 ? until : span_.settled_at + time.step(context);
-  book_gaps(time, context, steps, span_.settled_at, first_end);
+  const Seconds from = span_.settled_at;
+  const Seconds until =
+      span_.settled + steps == span_.steps ? span_.end : span_.start + curve_.until(span_.settled + steps);
+  const Seconds first_end = steps == 1 ? until : span_.start + curve_.until(span_.settled + 1);
 
-  const double contexts = context * count + sequences * count * (count - 1) / 2;
-  usage_.decode += setup_.work.linear(sequences, sequences, setup_.service.micro_batches(sequences)) * count;
-  usage_.decode += setup_.work.attention(contexts, sequences * count, contexts);
-  usage_.decode_tokens += span_.sequences * steps;
+  Contexts contexts;
+  TokenCount tokens = 0;
+  BlockCount blocks = 0;
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    if (contexts_[i].sequences == 0) continue;
+    Rank& rank = ranks_[i];
+    book_gaps(rank, steps, from, first_end);
+    const auto read = [&](const Growing& g) {
+      return Growing{g.after(static_cast<double>(span_.settled)), g.per_step}.sum(count);
+    };
+    contexts.all += read(contexts_[i].all);
+    contexts.within += read(contexts_[i].within);
+    tokens += contexts_[i].sequences * rank.decode.tokens_in(steps);
+    if (!setup_.rules.reserve_output) blocks += rank.decode.new_blocks(steps);
+  }
+  const auto sequences = static_cast<double>(span_.sequences);
+  const double computed = sequences * setup_.service.tokens_per_sequence();
+  usage_.decode += setup_.work.linear(computed, computed, setup_.service.micro_batches(computed)) * count;
+  usage_.decode += setup_.work.decode_attention(contexts, computed * count);
+  usage_.decode_tokens += tokens;
   usage_.sequence_steps += sequences * count;
-  usage_.context_steps += contexts;
+  usage_.context_steps += contexts.all;
   usage_.decode_steps += steps;
   usage_.steps += steps;
   if (!setup_.rules.reserve_output) {
-    book_time(span_.settled_at);
-    const BlockCount blocks = decode_.new_blocks(steps);
+    book_time(from);
     // Blocks are taken evenly over the span: book half of them for its whole length.
     usage_.kv_seconds +=
-        static_cast<double>(blocks) / static_cast<double>(kv_.total()) / 2 * (until - span_.settled_at).si;
+        static_cast<double>(blocks) / static_cast<double>(kv_total()) / 2 * (until - from).si;
     book_time(until);
-    kv_.allocate(blocks);
   }
-  decode_.advance(steps);
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    if (contexts_[i].sequences == 0) continue;
+    Rank& rank = ranks_[i];
+    if (!setup_.rules.reserve_output) rank.kv.allocate(rank.decode.new_blocks(steps));
+    rank.decode.advance(steps);
+    rank.last_decode_end = until;
+  }
   span_.settled += steps;
   span_.settled_at = until;
-  last_decode_end_ = until;
 }
 
-void Replica::book_gaps(const DecodeTime& time, double context, std::int64_t steps, Seconds from,
-                        Seconds first_end) {
-  const std::int64_t fresh = book_newcomers(first_end);
-  const std::int64_t old = span_.sequences - fresh;
-  std::int64_t done = 0;
-  if (fresh > 0 || from != last_decode_end_) {
+void Replica::book_gaps(Rank& rank, std::int64_t steps, Seconds from, Seconds first_end) {
+  const std::int64_t members = rank.decode.size();
+  const std::int64_t fresh = book_newcomers(rank, first_end);
+  const std::int64_t old = members - fresh;
+  std::int64_t done = span_.settled;
+  if (fresh > 0 || from != rank.last_decode_end) {
     if (old > 0)
-      sink_.gaps(first_end, {.first = first_end - last_decode_end_, .step = {}, .count = 1, .weight = old});
-    done = 1;
+      sink_.gaps(first_end,
+                 {.first = first_end - rank.last_decode_end, .step = {}, .count = 1, .weight = old});
+    ++done;
   }
-  const auto growth = static_cast<double>(span_.sequences);
-  while (done < steps) {
-    const double at = context + growth * static_cast<double>(done);
-    const std::int64_t run = std::max<std::int64_t>(1, time.steps_before_change(at, growth, steps - done));
-    const Seconds first = time.step(at);
-    const Seconds rise = run > 1 ? time.step(at + growth) - first : Seconds{0};
-    sink_.gaps(first_end, {.first = first, .step = rise, .count = run, .weight = span_.sequences});
-    done += run;
+  const std::int64_t last = span_.settled + steps;
+  for (std::size_t i = 0; i < curve_.segments().size() && done < last; ++i) {
+    const std::int64_t end =
+        i + 1 < curve_.segments().size() ? std::min(curve_.segments()[i + 1].first, last) : last;
+    if (end <= done) continue;
+    sink_.gaps(first_end, {.first = curve_.step(done),
+                           .step = curve_.segments()[i].per_step.total(),
+                           .count = end - done,
+                           .weight = members});
+    done = end;
   }
 }
 
 // The first gap of those that joined since the last decode step runs from their own last token. Returns their
 // number.
-std::int64_t Replica::book_newcomers(Seconds first_end) {
+std::int64_t Replica::book_newcomers(Rank& rank, Seconds first_end) {
   std::int64_t fresh = 0;
-  for (const Newcomer& newcomer : newcomers_) {
+  for (const Newcomer& newcomer : rank.newcomers) {
     const Request& request = requests_[newcomer.ref];
     if (!request.decoding || request.membership != newcomer.membership) continue;
     ++fresh;
     sink_.gaps(first_end, {.first = first_end - request.last_token, .step = {}, .count = 1, .weight = 1});
   }
-  newcomers_.clear();
+  rank.newcomers.clear();
   return fresh;
 }
 
@@ -424,7 +553,8 @@ void Replica::end_span() {
   if (span_.kind != SpanKind::decode) book_prefill_step();
   span_.active = false;
   TokenCount prefill_tokens = 0;
-  for (const PrefillChunk& chunk : chunks_) prefill_tokens += chunk.tokens;
+  for (const Rank& rank : ranks_)
+    for (const PrefillChunk& chunk : rank.chunks) prefill_tokens += chunk.tokens;
   sink_.span({.replica = id_,
               .kind = span_.kind,
               .start = span_.start,
@@ -432,9 +562,12 @@ void Replica::end_span() {
               .steps = span_.steps,
               .sequences = span_.sequences,
               .prefill_tokens = prefill_tokens});
-  const bool members_finished = finish_members();
-  const bool prompts_finished = finish_prompts();
-  if (members_finished || prompts_finished) listener_.room_freed(id_);
+  bool freed = false;
+  for (Rank& rank : ranks_) {
+    freed = finish_members(rank) || freed;
+    freed = finish_prompts(rank) || freed;
+  }
+  if (freed) listener_.room_freed(id_);
   if (!span_.active) start();
 }
 
@@ -442,61 +575,70 @@ void Replica::book_prefill_step() {
   double tokens = 0;
   double completed = 0;
   Work attention;
-  for (const PrefillChunk& chunk : chunks_) {
-    const auto length = static_cast<double>(chunk.tokens);
-    tokens += length;
-    completed += chunk.completes ? 1 : 0;
-    attention += setup_.work.attention(causal_pairs(chunk.prefix, chunk.tokens), length,
-                                       static_cast<double>(chunk.prefix) + length);
-    usage_.prefill_tokens += chunk.tokens;
+  Contexts read;
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    for (const PrefillChunk& chunk : ranks_[i].chunks) {
+      tokens += static_cast<double>(chunk.tokens);
+      completed += chunk.completes ? 1 : 0;
+      attention += setup_.work.prefill_attention(chunk.prefix, chunk.tokens);
+      usage_.prefill_tokens += chunk.tokens;
+    }
+    read.all += contexts_[i].all.at;
+    read.within += contexts_[i].within.at;
   }
   // Each micro-batch of a mixed step reads the weights once; each phase bears its share of the tokens.
   const auto sequences = static_cast<double>(span_.sequences);
-  const double share = tokens / (tokens + sequences);
-  const double reads = setup_.service.micro_batches(tokens + sequences);
+  const double computed = sequences * setup_.service.tokens_per_sequence();
+  const double share = tokens / (tokens + computed);
+  const double reads = setup_.service.micro_batches(tokens + computed);
   usage_.prefill += setup_.work.linear(tokens, completed, share * reads) + attention;
   ++usage_.steps;
   if (span_.sequences == 0) return;
-  const Seconds end = span_.end;
-  const std::int64_t fresh = book_newcomers(end);
-  if (span_.sequences > fresh)
-    sink_.gaps(end,
-               {.first = end - last_decode_end_, .step = {}, .count = 1, .weight = span_.sequences - fresh});
-  usage_.decode += setup_.work.linear(sequences, sequences, (1 - share) * reads) +
-                   setup_.work.attention(decode_.context(), sequences, decode_.context());
-  usage_.decode_tokens += span_.sequences;
+  usage_.decode += setup_.work.linear(computed, computed, (1 - share) * reads) +
+                   setup_.work.decode_attention(read, computed);
   usage_.sequence_steps += sequences;
-  usage_.context_steps += decode_.context();
+  usage_.context_steps += read.all;
   ++usage_.decode_steps;
-  if (!setup_.rules.reserve_output) kv_.allocate(decode_.new_blocks(1));
-  decode_.advance(1);
-  last_decode_end_ = end;
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    if (contexts_[i].sequences == 0) continue;
+    Rank& rank = ranks_[i];
+    const std::int64_t fresh = book_newcomers(rank, span_.end);
+    if (rank.decode.size() > fresh)
+      sink_.gaps(span_.end, {.first = span_.end - rank.last_decode_end,
+                             .step = {},
+                             .count = 1,
+                             .weight = rank.decode.size() - fresh});
+    usage_.decode_tokens += rank.decode.size() * rank.decode.tokens_in(1);
+    if (!setup_.rules.reserve_output) rank.kv.allocate(rank.decode.new_blocks(1));
+    rank.decode.advance(1);
+    rank.last_decode_end = span_.end;
+  }
 }
 
-bool Replica::finish_members() {
+bool Replica::finish_members(Rank& rank) {
   bool freed = false;
-  while (const auto ref = decode_.take_finished()) {
+  while (const auto ref = rank.decode.take_finished()) {
     Request& request = requests_[*ref];
-    kv_.release(held(request, decode_.kv_length(*ref)));
+    rank.kv.release(held(request, rank.decode.kv_length(*ref)));
     request.reserved = 0;
-    request.record.last_token = last_decode_end_;
+    request.record.last_token = rank.last_decode_end;
     freed = true;
     listener_.finished(id_, *ref);
   }
   return freed;
 }
 
-bool Replica::finish_prompts() {
+bool Replica::finish_prompts(Rank& rank) {
   bool freed = false;
-  if (chunks_.empty()) return freed;
+  if (rank.chunks.empty()) return freed;
   const Seconds now = simulation_.now();
   std::size_t kept = 0;
-  for (const PlannedChunk& chunk : plan_.chunks) {
+  for (const PlannedChunk& chunk : rank.plan.chunks) {
     const RequestRef ref = chunk.ref;
     Request& request = requests_[ref];
     request.prefilled += chunk.tokens;
     if (request.prefilled < request.prefill_target) {
-      prefilling_[kept++] = ref;
+      rank.prefilling[kept++] = ref;
       continue;
     }
     if (request.generated == 0) {
@@ -508,7 +650,7 @@ bool Replica::finish_prompts() {
     ++request.generated;
     request.last_token = now;
     if (request.remaining() == 0) {
-      kv_.release(request.reserved);
+      rank.kv.release(request.reserved);
       request.reserved = 0;
       request.record.last_token = now;
       freed = true;
@@ -516,24 +658,25 @@ bool Replica::finish_prompts() {
     } else if (request.leaves_after_prefill(id_)) {
       listener_.prefill_ended(ref);
     } else {
-      join(ref, request.prefill_target, request.record.preemptions > 0);
+      join(rank, ref, request.prefill_target, request.record.preemptions > 0);
     }
   }
   // Chunks are planned for a prefix of the prompts in progress; the rest keeps its order behind those
   // unfinished.
-  for (std::size_t i = plan_.chunks.size(); i < prefilling_.size(); ++i) prefilling_[kept++] = prefilling_[i];
-  prefilling_.resize(kept);
-  chunks_.clear();
+  for (std::size_t i = rank.plan.chunks.size(); i < rank.prefilling.size(); ++i)
+    rank.prefilling[kept++] = rank.prefilling[i];
+  rank.prefilling.resize(kept);
+  rank.chunks.clear();
   return freed;
 }
 
 BlockCount Replica::held(const Request& request, TokenCount kv_length) const {
-  return setup_.rules.reserve_output ? request.reserved : kv_.blocks_for(kv_length);
+  return setup_.rules.reserve_output ? request.reserved : ranks_.front().kv.blocks_for(kv_length);
 }
 
 void Replica::book_waiting() {
   const Seconds now = simulation_.now();
-  usage_.waiting_seconds += static_cast<double>(waiting_.size()) * (now - waiting_booked_).si;
+  usage_.waiting_seconds += static_cast<double>(waiting()) * (now - waiting_booked_).si;
   waiting_booked_ = now;
 }
 
@@ -542,14 +685,13 @@ void Replica::book_time(Seconds until) {
   const Seconds passed = until - booked_;
   usage_.regimes[static_cast<std::size_t>(regime())] += passed;
   if (span_.active) usage_.busy += passed;
-  usage_.kv_seconds += kv_.occupancy() * passed.si;
+  usage_.kv_seconds += kv_occupancy() * passed.si;
   booked_ = until;
 }
 
 void Replica::expect_empty() const {
-  expect(kv_.used() == 0, "KV blocks are held after the last request");
-  expect(waiting_.empty() && prefilling_.empty() && ready_.empty() && paused_.empty() && decode_.empty() &&
-             inbound_ == 0 && awaited_ == 0,
+  expect(kv_used() == 0, "KV blocks are held after the last request");
+  expect(std::ranges::all_of(ranks_, [](const Rank& r) { return r.requests() == 0 && r.awaited == 0; }),
          "requests are left in a replica after the last event");
 }
 

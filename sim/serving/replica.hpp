@@ -72,11 +72,14 @@ struct ReplicaSetup {
   const ServiceTime& service;
   const TransformerWork& work;
   BatchRules rules;
-  BlockCount kv_blocks = 0;
-  TokenCount block_tokens = 16;
+  BlockCount kv_blocks = 0;  // of one rank
+  DecodeRules decode;
+  std::size_t ranks = 1;  // data-parallel attention ranks
 };
 
-// One instance of the model: a batch that runs in spans, prompts in progress, a queue, and the KV cache.
+// One instance of the model: batches that run in spans, prompts in progress, queues, and KV caches. With
+// data-parallel attention each rank has its own of all these, and all ranks step together: a step ends with
+// the slowest (vLLM, SGLang and TensorRT-LLM alike, since experts are shared between the ranks).
 //
 // A span is a run of steps in which nothing but context lengths changes. Whatever can change the batch (an
 // arrival, a hand-off, freed room) cuts the span at the next step boundary; an end of span that was overtaken
@@ -102,18 +105,20 @@ class Replica {
   void take_back(RequestRef ref);
   // Whether hand-offs to this replica wait for room.
   void set_hand_offs_waiting(bool waiting);
-  bool is_stalled() const { return !span_.active && inbound_ == 0 && ready_.empty() && kv_.used() > 0; }
+  bool is_stalled() const;
 
   // Books everything up to now. Needed before usage() or kv() is read between events.
   void settle();
   const ReplicaUsage& usage() const { return usage_; }
-  const KvBlocks& kv() const { return kv_; }
+  double kv_occupancy() const;  // share of the blocks that are taken
+  BlockCount kv_used() const;
+  BlockCount kv_total() const;
   const BatchRules& rules() const { return setup_.rules; }
-  std::int64_t waiting() const { return static_cast<std::int64_t>(waiting_.size()); }
-  std::int64_t running() const {
-    return decode_.size() + static_cast<std::int64_t>(prefilling_.size() + ready_.size());
+  std::int64_t waiting() const;
+  std::int64_t running() const;
+  bool fits(TokenCount tokens) const {
+    return ranks_.front().kv.blocks_for(tokens) <= ranks_.front().kv.total();
   }
-  bool fits(TokenCount tokens) const { return kv_.blocks_for(tokens) <= kv_.total(); }
   // Throws BrokenInvariant unless every block and sequence has been given back.
   void expect_empty() const;
 
@@ -134,33 +139,62 @@ class Replica {
     RequestRef ref;
     std::uint32_t membership;
   };
+  struct Rank {
+    Rank(const ReplicaSetup& setup, RequestTable& requests)
+        : kv(setup.kv_blocks, setup.decode.block_tokens), decode(requests, setup.decode) {}
 
+    KvBlocks kv;
+    std::deque<RequestRef> waiting;
+    std::vector<RequestRef> prefilling;
+    std::deque<RequestRef> ready;   // KV is here, waiting for a place in the batch
+    std::deque<RequestRef> paused;  // kept out of one step by prompts
+    DecodeBatch decode;
+    std::vector<Newcomer> newcomers;  // joined since the last decode step
+    Seconds last_decode_end{};
+    std::int64_t inbound = 0;  // requests whose blocks are taken and whose KV cache is not here yet
+    std::int64_t awaited = 0;  // of these, the ones whose prompt is computed
+    std::int64_t pauses = 0;
+    // Of the running span:
+    BatchPlan plan;
+    std::vector<PrefillChunk> chunks;
+
+    std::int64_t requests() const {
+      return decode.size() + inbound +
+             static_cast<std::int64_t>(waiting.size() + prefilling.size() + ready.size() + paused.size());
+    }
+  };
+
+  Rank& rank_of(RequestRef ref) { return ranks_[requests_[ref].rank]; }
   void poke();   // something may be able to start
   void start();  // plans and starts the next span, or goes idle
-  void cut();    // ends the running span at the next step boundary
+  void plan();   // what each rank does in the next step
+  void balance();
+  void cut();  // ends the running span at the next step boundary
   void schedule_end();
   void end_span();
-  bool make_room();  // preempts until the next step's decodes find their blocks
-  void preempt(RequestRef ref, Seconds last_token);
-  void resume_paused_and_ready();
-  void pause_all_but(std::int64_t sequences);
-  void admit(const BatchPlan& plan);
+  bool make_room(Rank& rank);  // preempts until the next step's decodes find their blocks
+  void preempt(Rank& rank, RequestRef ref, Seconds last_token);
+  void resume_paused_and_ready(Rank& rank);
+  void pause_all_but(Rank& rank, std::int64_t sequences);
+  void admit(Rank& rank);
+  void start_decode();
+  void start_step();
   void book_decode(std::int64_t steps);
-  void book_gaps(const DecodeTime& time, double context, std::int64_t steps, Seconds from, Seconds first_end);
+  void book_gaps(Rank& rank, std::int64_t steps, Seconds from, Seconds first_end);
   void book_prefill_step();
-  std::int64_t book_newcomers(Seconds first_end);
-  bool finish_members();  // both: whether blocks became free
-  bool finish_prompts();
-  void join(RequestRef ref, TokenCount kv_length, bool oldest);
-  void leave_queue(RequestRef ref);
+  std::int64_t book_newcomers(Rank& rank, Seconds first_end);
+  bool finish_members(Rank& rank);  // both: whether blocks became free
+  bool finish_prompts(Rank& rank);
+  void join(Rank& rank, RequestRef ref, TokenCount kv_length, bool oldest);
+  void leave_queue(Rank& rank, RequestRef ref);
   void book_waiting();
   void book_time(Seconds until);  // regimes and KV occupancy
   BlockCount held(const Request& request, TokenCount kv_length) const;
-  bool preempted_waits() const {
-    return !waiting_.empty() && requests_[waiting_.front()].record.preemptions > 0;
+  bool preempted_waits(const Rank& rank) const {
+    return !rank.waiting.empty() && requests_[rank.waiting.front()].record.preemptions > 0;
   }
   Regime regime() const;
-  BatchView view(bool admitting) const;
+  BatchView view(const Rank& rank, bool admitting) const;
 
   ReplicaId id_;
   ReplicaSetup setup_;
@@ -170,23 +204,16 @@ class Replica {
   RecordSink& sink_;
   bool single_steps_;
 
-  KvBlocks kv_;
-  std::deque<RequestRef> waiting_;
-  std::vector<RequestRef> prefilling_;
-  std::deque<RequestRef> ready_;   // KV is here, waiting for a place in the batch
-  std::deque<RequestRef> paused_;  // kept out of one step by prompts
-  DecodeBatch decode_;
-  std::vector<Newcomer> newcomers_;  // joined since the last decode step
-  Seconds last_decode_end_{};
-  std::int64_t inbound_ = 0;  // requests whose blocks are taken and whose KV cache is not here yet
-  std::int64_t awaited_ = 0;  // of these, the ones whose prompt is computed
+  std::vector<Rank> ranks_;
+  std::size_t next_rank_ = 0;      // of those with equally many requests
+  std::int64_t balanced_for_ = 0;  // steps in a row in which prompts waited for those of other ranks
   bool hand_offs_waiting_ = false;
-  std::int64_t pauses_ = 0;
 
   Span span_;
-  BatchPlan plan_;
-  std::vector<PrefillChunk> chunks_;
-  Seconds booked_{};  // regimes and occupancy are booked up to here
+  DecodeCurve curve_;                    // of the running span, if it decodes only
+  std::vector<DecodeContext> contexts_;  // [rank] at the span's first step
+  std::vector<RankStep> steps_;          // [rank] scratch
+  Seconds booked_{};                     // regimes and occupancy are booked up to here
   Seconds waiting_booked_{};
   std::uint64_t version_ = 0;
   ReplicaUsage usage_;

@@ -17,14 +17,18 @@ struct Request {
   TokenCount generated = 0;  // output tokens produced before its current stay in a DecodeBatch
   TokenCount prefill_target =
       0;  // tokens the prefill must compute: the prompt, after a preemption with the output so far
-  TokenCount prefilled = 0;  // of these, computed
-  BlockCount reserved = 0;   // KV blocks taken in advance; the blocks in use may grow beyond them
-  Seconds last_token{};      // when its latest token came, before its current stay in a DecodeBatch
-  Seconds queued_at{};       // when it joined the waiting queue it is in
+  TokenCount prefilled = 0;               // of these, computed
+  std::uint32_t rank = 0;                 // data-parallel attention rank of the replica it is in
+  std::uint32_t rank_at_destination = 0;  // of the hand-off: rank that holds its blocks at the decode replica
+  BlockCount reserved = 0;  // KV blocks taken in advance; the blocks in use may grow beyond them
+  Seconds last_token{};     // when its latest token came, before its current stay in a DecodeBatch
+  Seconds queued_at{};      // when it joined the waiting queue it is in
   BlockCount reserved_at_destination = 0;  // of the hand-off: blocks taken at the decode replica
   TokenCount kv_length = 0;                // while paused: tokens in the KV cache
-  std::int64_t kv_offset = 0;              // in a DecodeBatch: KV length minus the batch's step count
-  std::int64_t joined_at = 0;              // in a DecodeBatch: the batch's step count when it joined
+  std::int64_t kv_offset = 0;              // in a DecodeBatch: KV length minus the batch's token count
+  std::int64_t joined_at = 0;              // in a DecodeBatch: the batch's token count when it joined
+  TokenCount reach_begin = 0;              // in a DecodeBatch: where what limited layers see begins
+  bool beyond_reach = false;               // in a DecodeBatch: the context has outgrown the window
   std::uint32_t membership = 0;            // stamp of its current stay in a DecodeBatch; never reset
   std::int32_t flows = 0;                  // hand-off flows under way
   std::int32_t scheduled = 0;              // parts of the hand-off that will be sent when a layer is computed

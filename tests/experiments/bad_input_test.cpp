@@ -90,8 +90,8 @@ TEST_CASE("Keys that are unknown or missing: 12 of them are refused with exactly
        .scenario = change(R"("replicas": 2)", R"("replica": 2)"),
        .error = "scenario.json:5:7: cluster.pools[0]: 'replicas' is missing\n"
                 "scenario.json:5:56: cluster.pools[0]: key 'replica' is unknown; known: accelerator batching "
-                "block_tokens kv_capacity memory_utilisation name parallelism precision replicas role "
-                "service workspace; did you mean 'replicas'?"},
+                "block_tokens drafts kv_capacity memory_of memory_utilisation name parallelism precision "
+                "replicas role service software workspace; did you mean 'replicas'?"},
       {.name = "a typo in a key of the batching",
        .scenario = change(R"("replicas": 2)",
                           R"("replicas": 2, "batching": { "kind": "chunked", "max_sequence": 8 })"),
@@ -276,7 +276,7 @@ TEST_CASE("Names that are unknown: 13 of them are refused with exactly these wor
       {.name = "an unknown precision",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "precision": { "kv": "fp9" })"),
        .error = "scenario.json:5:92: cluster.pools[0].precision.kv: 'fp9' is unknown; known: bf16 fp16 fp8 "
-                "int8 fp4; did you mean 'fp8'?"},
+                "int8 fp4 fp8-block int4 nvfp4 mxfp4; did you mean 'fp8'?"},
   });
 }
 
@@ -523,8 +523,8 @@ TEST_CASE("Changes by --set and --axis that do not apply: 9 of them are refused 
       {.name = "--set of an unknown key",
        .arguments = "run scenario.json --set cluster.pools[0].replica=4",
        .error = "--set cluster.pools[0].replica=4: cluster.pools[0]: key 'replica' is unknown; known: "
-                "accelerator batching block_tokens kv_capacity memory_utilisation name parallelism precision "
-                "replicas role service workspace; did you mean 'replicas'?"},
+                "accelerator batching block_tokens drafts kv_capacity memory_of memory_utilisation name "
+                "parallelism precision replicas role service software workspace; did you mean 'replicas'?"},
       {.name = "--set of a wrong value",
        .arguments = "run scenario.json --set cluster.pools[0].replicas=four",
        .error = "--set cluster.pools[0].replicas=four: cluster.pools[0].replicas: expects a whole number, "

@@ -1,0 +1,37 @@
+#include "sim/service/query_key_pairs.hpp"
+
+#include <algorithm>
+
+namespace disagg {
+namespace {
+
+// 1 + 2 + ... + n
+double triangle(double n) { return n * (n + 1) / 2; }
+
+// Pairs of the first `tokens` tokens of a context, by reach.
+double pairs_from_start(const Reach& reach, double tokens) {
+  const auto edge = static_cast<double>(reach.tokens);
+  if (reach.tokens == 0 || tokens <= edge) return triangle(tokens);
+  if (!reach.chunked) return triangle(edge) + edge * (tokens - edge);
+  const auto chunks = static_cast<double>(static_cast<TokenCount>(tokens) / reach.tokens);
+  return chunks * triangle(edge) + triangle(tokens - chunks * edge);
+}
+
+}  // namespace
+
+double query_key_pairs(const Reach& reach, TokenCount prefix, TokenCount tokens) {
+  const auto p = static_cast<double>(prefix);
+  const auto l = static_cast<double>(tokens);
+  // Without a limit the difference of two triangles, which would cancel digits, is spelled out.
+  if (reach.tokens == 0) return l * p + triangle(l);
+  return pairs_from_start(reach, p + l) - pairs_from_start(reach, p);
+}
+
+double visible_context(const Reach& reach, TokenCount prefix, TokenCount tokens) {
+  const TokenCount all = prefix + tokens;
+  if (reach.tokens == 0) return static_cast<double>(all);
+  const TokenCount before = reach.chunked ? prefix % reach.tokens : std::min(prefix, reach.tokens);
+  return static_cast<double>(before + tokens);
+}
+
+}  // namespace disagg
