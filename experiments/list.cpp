@@ -106,7 +106,6 @@ void list_models(std::ostream& out) {
       return marked(cell, is_unverified(m.unverified, field));
     };
     const bool modelled = !m.not_modelled();
-    const std::int64_t kv_elements = m.num_hidden_layers * m.kv_elements_per_token_per_layer();
     const std::string published =
         star(m.params_total_published ? show_number(*m.params_total_published / 1e9) : "-",
              "params_total_published");
@@ -115,7 +114,7 @@ void list_models(std::ostream& out) {
                count(m.head_dim), star(count(m.intermediate_size), "intermediate_size"),
                star(count(m.num_experts), "num_experts"), star(attention_of(m), "attention_pattern"),
                count(m.max_position_embeddings), modelled ? show_number(m.parameters() / 1e9) : published,
-               modelled ? show_number(static_cast<double>(kv_elements) * 2 / 1e3) : "-",
+               modelled ? show_number(m.growing_kv_elements_per_token() * 2 / 1e3) : "-",
                modelled ? "yes" : "not yet"});
   }
   out << table << kLegend

@@ -25,17 +25,67 @@ std::string short_name(std::string_view name) { return lower_case(name.substr(na
 constexpr std::int64_t kGreatestSize = 1'000'000'000;
 constexpr std::int64_t kMostLayers = 100'000;
 
+double real(std::int64_t count) { return static_cast<double>(count); }
+
+void expect_plain(const ModelSpec& model) {
+  expect(!model.is_moe() && model.layers_with(Attention::full) == model.num_hidden_layers,
+         "a model of full attention and dense layers was expected");
+}
+
+double parameters_with(const ModelSpec& m, double experts) {
+  double sum = m.embedding_parameters() + (m.tie_word_embeddings ? 0 : m.head_parameters());
+  for (const Attention attention : kAttentionKinds)
+    sum += real(m.layers_with(attention)) * m.attention_parameters(attention);
+  sum += real(m.dense_layers()) * m.dense_ffn_parameters();
+  return sum + real(m.moe_layers) *
+                   (experts * m.expert_parameters() + m.shared_experts_parameters() + m.router_parameters());
+}
+
+double recurrent_state_elements(const ModelSpec& m) {
+  return real(m.linear_num_value_heads) * real(m.linear_key_head_dim) * real(m.linear_value_head_dim);
+}
+
+// The last tokens but one of what the convolution runs over: queries, keys and values.
+double convolution_state_elements(const ModelSpec& m) {
+  if (!m.has_gated_delta_rule()) return 0;
+  return real(m.linear_conv_kernel_dim - 1) * real(2 * m.linear_num_key_heads * m.linear_key_head_dim +
+                                                   m.linear_num_value_heads * m.linear_value_head_dim);
+}
+
+// Layers i from first_dense_layers on with (i + 1) a multiple of moe_layer_step.
+std::int64_t layers_of_experts(const ModelSpec& m) {
+  const std::int64_t dense = std::min(m.first_dense_layers, m.num_hidden_layers);
+  return m.num_hidden_layers / m.moe_layer_step - dense / m.moe_layer_step;
+}
+
 // Laws that the sizes of any transformer obey, wherever they were read.
 void check_sizes(Reader& r, const ModelSpec& m) {
   const auto at_most = [&r](std::int64_t limit, std::string_view key, std::int64_t size) {
     if (size > limit) r.fail(key, "must be at most " + std::to_string(limit));
   };
   at_most(kMostLayers, "num_hidden_layers", m.num_hidden_layers);
-  at_most(kGreatestSize, "hidden_size", m.hidden_size);
-  at_most(kGreatestSize, "num_attention_heads", m.num_attention_heads);
-  at_most(kGreatestSize, "head_dim", m.head_dim);
-  at_most(kGreatestSize, "intermediate_size", m.intermediate_size);
-  at_most(kGreatestSize, "vocab_size", m.vocab_size);
+  for (const auto& [key, size] : std::initializer_list<std::pair<std::string_view, std::int64_t>>{
+           {"hidden_size", m.hidden_size},
+           {"num_attention_heads", m.num_attention_heads},
+           {"head_dim", m.head_dim},
+           {"intermediate_size", m.intermediate_size},
+           {"vocab_size", m.vocab_size},
+           {"q_lora_rank", m.q_lora_rank},
+           {"kv_lora_rank", m.kv_lora_rank},
+           {"qk_nope_head_dim", m.qk_nope_head_dim},
+           {"qk_rope_head_dim", m.qk_rope_head_dim},
+           {"v_head_dim", m.v_head_dim},
+           {"index_n_heads", m.index_n_heads},
+           {"index_head_dim", m.index_head_dim},
+           {"linear_num_key_heads", m.linear_num_key_heads},
+           {"linear_num_value_heads", m.linear_num_value_heads},
+           {"linear_key_head_dim", m.linear_key_head_dim},
+           {"linear_value_head_dim", m.linear_value_head_dim},
+           {"linear_conv_kernel_dim", m.linear_conv_kernel_dim},
+           {"num_experts", m.num_experts},
+           {"moe_intermediate_size", m.moe_intermediate_size},
+           {"shared_expert_intermediate_size", m.shared_expert_intermediate_size}})
+    at_most(kGreatestSize, key, size);
   const bool grouped = m.num_key_value_heads > 0 && m.num_attention_heads > 0;
   if (grouped && m.num_attention_heads % m.num_key_value_heads != 0)
     r.fail("num_key_value_heads", std::to_string(m.num_key_value_heads) + " does not divide the " +
@@ -44,6 +94,10 @@ void check_sizes(Reader& r, const ModelSpec& m) {
     r.fail("num_experts_per_tok", "is greater than the number of experts, " + std::to_string(m.num_experts));
   if (m.moe_layers > m.num_hidden_layers)
     r.fail("moe_layers", "is greater than the number of layers, " + std::to_string(m.num_hidden_layers));
+  else if (m.is_moe() && m.moe_layer_step > 0 && m.moe_layers != layers_of_experts(m))
+    r.fail("moe_layers", "is " + std::to_string(m.moe_layers) +
+                             ", but first_dense_layers and moe_layer_step give " +
+                             std::to_string(layers_of_experts(m)));
 }
 
 // Width of one head where the source leaves it to the usual quotient.
@@ -88,34 +142,65 @@ ModelSpec read_fields(Reader& r) {
   m.tie_word_embeddings = r.find<bool>("tie_word_embeddings").value_or(false);
   m.attention_pattern = read_attention_pattern(r);
 
-  m.q_lora_rank = count("q_lora_rank");
-  m.kv_lora_rank = count("kv_lora_rank");
-  m.qk_nope_head_dim = count("qk_nope_head_dim");
-  m.qk_rope_head_dim = count("qk_rope_head_dim");
-  m.v_head_dim = count("v_head_dim");
-  const bool latent = m.kv_lora_rank > 0;
-  const bool all_full = std::ranges::count(m.attention_pattern, Attention::full) ==
-                        static_cast<std::ptrdiff_t>(m.attention_pattern.size());
-  if (latent && all_full) r.fail("kv_lora_rank", "needs the attention pattern \"mla\" or \"mla_sparse\"");
+  const auto has = [&m](Attention attention) {
+    return std::ranges::count(m.attention_pattern, attention) > 0;
+  };
+  // Sizes of a kind of layer are required where the model has such layers, and a contradiction elsewhere.
+  const auto size_for = [&r, &count](bool needed, std::string_view what, std::string_view key) {
+    if (needed) return r.get<std::int64_t>(key, Range::positive);
+    const std::int64_t size = count(key);
+    if (size != 0) r.fail(key, "needs " + std::string(what));
+    return std::int64_t{0};
+  };
+  constexpr std::string_view kLatent = "the attention pattern \"mla\" or \"mla_sparse\"";
+  constexpr std::string_view kSparse = "the attention pattern \"mla_sparse\"";
+  constexpr std::string_view kLinear = "the attention pattern \"linear\"";
+  const bool sparse = has(Attention::mla_sparse);
+  const bool latent = has(Attention::mla) || sparse;
+  const bool linear = has(Attention::linear);
+  m.sliding_window_tokens =
+      size_for(has(Attention::sliding), "the attention pattern \"sliding\"", "sliding_window_tokens");
+  m.attention_chunk_tokens =
+      size_for(has(Attention::chunked), "the attention pattern \"chunked\"", "attention_chunk_tokens");
+  m.kv_lora_rank = size_for(latent, kLatent, "kv_lora_rank");
+  m.qk_nope_head_dim = size_for(latent, kLatent, "qk_nope_head_dim");
+  m.qk_rope_head_dim = size_for(latent, kLatent, "qk_rope_head_dim");
+  m.v_head_dim = size_for(latent, kLatent, "v_head_dim");
+  m.q_lora_rank = latent && !sparse ? count("q_lora_rank") : size_for(sparse, kLatent, "q_lora_rank");
+  m.index_topk = size_for(sparse, kSparse, "index_topk");
+  m.index_n_heads = size_for(sparse, kSparse, "index_n_heads");
+  m.index_head_dim = size_for(sparse, kSparse, "index_head_dim");
+  m.linear_num_key_heads = size_for(linear, kLinear, "linear_num_key_heads");
+  m.linear_num_value_heads = size_for(linear, kLinear, "linear_num_value_heads");
+  m.linear_key_head_dim = size_for(linear, kLinear, "linear_key_head_dim");
+  m.linear_value_head_dim = size_for(linear, kLinear, "linear_value_head_dim");
+  m.linear_conv_kernel_dim =
+      linear ? count("linear_conv_kernel_dim") : size_for(false, kLinear, "linear_conv_kernel_dim");
   const auto kv_heads = r.find<std::int64_t>("num_key_value_heads", Range::positive);
-  m.num_key_value_heads = latent ? 0 : kv_heads.value_or(m.num_attention_heads);
   const auto head_dim = r.find<std::int64_t>("head_dim", Range::positive);
-  if (!latent) m.head_dim = head_dim ? *head_dim : even_head_dim(r, m);
+  if (!latent) {
+    m.num_key_value_heads = kv_heads.value_or(m.num_attention_heads);
+    m.head_dim = head_dim ? *head_dim : even_head_dim(r, m);
+  }
+  m.attention_output_gate = r.find<bool>("attention_output_gate").value_or(false);
 
   m.num_experts = count("num_experts");
-  if (m.is_moe()) {
-    m.num_experts_per_tok = r.get<std::int64_t>("num_experts_per_tok", Range::positive);
-    m.moe_intermediate_size = r.get<std::int64_t>("moe_intermediate_size", Range::positive);
-    m.moe_layers = r.get<std::int64_t>("moe_layers", Range::positive);
-    m.n_shared_experts = count("n_shared_experts");
-    m.shared_expert_intermediate_size = count("shared_expert_intermediate_size");
-  }
-  const bool has_dense_layers = m.moe_layers < m.num_hidden_layers;
-  m.intermediate_size = has_dense_layers ? r.get<std::int64_t>("intermediate_size", Range::positive)
-                                         : count("intermediate_size");
-  m.sliding_window_tokens = count("sliding_window_tokens");
-  m.attention_chunk_tokens = count("attention_chunk_tokens");
+  m.num_experts_per_tok = size_for(m.is_moe(), "num_experts", "num_experts_per_tok");
+  m.moe_intermediate_size = size_for(m.is_moe(), "num_experts", "moe_intermediate_size");
+  m.moe_layers = size_for(m.is_moe(), "num_experts", "moe_layers");
+  m.n_shared_experts = count("n_shared_experts");
+  m.shared_expert_intermediate_size =
+      size_for(m.n_shared_experts > 0, "n_shared_experts", "shared_expert_intermediate_size");
+  m.moe_layer_step = r.find<std::int64_t>("moe_layer_step", Range::positive).value_or(1);
+  m.first_dense_layers = r.find<std::int64_t>("first_dense_layers", Range::non_negative)
+                             .value_or(m.moe_layer_step == 1 && m.is_moe() ? m.dense_layers() : 0);
+  m.intermediate_size = m.dense_layers() > 0 ? r.get<std::int64_t>("intermediate_size", Range::positive)
+                                             : count("intermediate_size");
+  m.num_nextn_predict_layers = count("num_nextn_predict_layers");
 
+  m.published_quantization = r.find<std::string>("published_quantization").value_or("");
+  m.expert_weight_bits = r.find<double>("expert_weight_bits", Range::positive);
+  m.params_active_published = r.find<double>("params_active_published", Range::positive);
   m.params_total_published = r.find<double>("params_total_published", Range::positive);
   r.find_object("more");   // published figures that the program lists but does not use: any keys
   r.find_object("check");  // what the figures above must add up to: for tests
@@ -298,38 +383,117 @@ std::optional<ModelSpec> read_hf_config(const std::filesystem::path& file, Probl
 std::string_view name(Attention attention) { return kAttentionNames[static_cast<std::size_t>(attention)]; }
 
 std::optional<std::string> ModelSpec::not_modelled() const {
-  std::vector<std::string> missing;
-  if (is_moe()) missing.push_back("mixture of experts (" + std::to_string(num_experts) + " experts)");
-  for (std::size_t kind = 0; kind < kAttentionNames.size(); ++kind) {
-    const auto attention = static_cast<Attention>(kind);
-    if (attention != Attention::full && std::ranges::count(attention_pattern, attention) > 0)
-      missing.push_back("attention '" + std::string(kAttentionNames[kind]) + "'");
+  const auto has = [this](Attention attention) {
+    return std::ranges::count(attention_pattern, attention) > 0;
+  };
+  const bool latent = has(Attention::mla) || has(Attention::mla_sparse);
+  if (has(Attention::sliding) && has(Attention::chunked))
+    return "sliding and chunked layers in one model are not modelled";
+  if (has(Attention::mla) && has(Attention::mla_sparse))
+    return "latent attention with an indexer in some layers only is not modelled";
+  if (latent && (has(Attention::full) || has(Attention::sliding) || has(Attention::chunked)))
+    return "latent and grouped-query attention in one model are not modelled";
+  return std::nullopt;
+}
+
+std::int64_t ModelSpec::layers_with(Attention attention) const {
+  const auto period = static_cast<std::int64_t>(attention_pattern.size());
+  if (period == 0) return 0;
+  const auto rest = attention_pattern.begin() + static_cast<std::ptrdiff_t>(num_hidden_layers % period);
+  return num_hidden_layers / period * std::ranges::count(attention_pattern, attention) +
+         std::count(attention_pattern.begin(), rest, attention);
+}
+
+double ModelSpec::attention_parameters(Attention attention) const {
+  const double hidden = real(hidden_size), heads = real(num_attention_heads);
+  if (attention == Attention::linear) {
+    const double key = real(linear_num_key_heads * linear_key_head_dim);
+    const double value = real(linear_num_value_heads * linear_value_head_dim);
+    const double projections = hidden * (2 * key + 2 * value) + value * hidden;
+    if (!has_gated_delta_rule()) return projections;
+    return projections + hidden * 2 * real(linear_num_value_heads) +
+           (2 * key + value) * real(linear_conv_kernel_dim);
   }
-  if (missing.empty()) return std::nullopt;
-  std::string text = missing.front();
-  for (std::size_t i = 1; i < missing.size(); ++i)
-    text += (i + 1 < missing.size() ? ", " : " and ") + missing[i];
-  return text + (missing.size() == 1 ? " is" : " are") + " not modelled yet";
+  if (attention == Attention::mla || attention == Attention::mla_sparse) {
+    const double query_rank = real(q_lora_rank), rank = real(kv_lora_rank);
+    const double nope = real(qk_nope_head_dim), rotary = real(qk_rope_head_dim), value = real(v_head_dim);
+    const double query = query_rank > 0 ? hidden * query_rank + query_rank * heads * (nope + rotary)
+                                        : hidden * heads * (nope + rotary);
+    const double dense =
+        query + hidden * (rank + rotary) + rank * heads * (nope + value) + heads * value * hidden;
+    if (attention == Attention::mla) return dense;
+    const double index_heads = real(index_n_heads), index_dim = real(index_head_dim);
+    return dense + query_rank * index_heads * index_dim + hidden * index_dim + hidden * index_heads;
+  }
+  const double gate = attention_output_gate ? heads : 0;
+  return hidden * real(head_dim) * (2 * heads + gate + 2 * real(num_key_value_heads));
+}
+
+double ModelSpec::dense_ffn_parameters() const {
+  return real(mlp_matrices) * real(hidden_size) * real(intermediate_size);
+}
+
+double ModelSpec::expert_parameters() const {
+  return real(mlp_matrices) * real(hidden_size) * real(moe_intermediate_size);
+}
+
+double ModelSpec::shared_experts_parameters() const {
+  return real(mlp_matrices) * real(hidden_size) * real(shared_expert_intermediate_size);
+}
+
+double ModelSpec::router_parameters() const { return real(hidden_size) * real(num_experts); }
+
+double ModelSpec::embedding_parameters() const { return real(vocab_size) * real(hidden_size); }
+
+double ModelSpec::head_parameters() const { return embedding_parameters(); }
+
+double ModelSpec::parameters() const { return parameters_with(*this, real(num_experts)); }
+
+double ModelSpec::active_parameters() const { return parameters_with(*this, real(num_experts_per_tok)); }
+
+double ModelSpec::kv_elements_per_token(Attention attention) const {
+  switch (attention) {
+    case Attention::linear:
+      return 0;
+    case Attention::mla:
+      return real(kv_lora_rank + qk_rope_head_dim);
+    case Attention::mla_sparse:
+      return real(kv_lora_rank + qk_rope_head_dim + index_head_dim);
+    default:
+      return real(2 * num_key_value_heads * head_dim);
+  }
+}
+
+double ModelSpec::growing_kv_elements_per_token() const {
+  double sum = 0;
+  for (const Attention attention : {Attention::full, Attention::mla, Attention::mla_sparse})
+    sum += real(layers_with(attention)) * kv_elements_per_token(attention);
+  return sum;
+}
+
+double ModelSpec::state_elements(Attention attention) const {
+  return attention == Attention::linear ? recurrent_state_elements(*this) + convolution_state_elements(*this)
+                                        : 0;
+}
+
+Bytes ModelSpec::state_bytes(Attention attention) const {
+  if (attention != Attention::linear) return Bytes{0};
+  return Bytes{4 * recurrent_state_elements(*this) + 2 * convolution_state_elements(*this)};
+}
+
+std::int64_t ModelSpec::kv_elements_per_token_per_layer() const {
+  expect_plain(*this);
+  return 2 * num_key_value_heads * head_dim;
 }
 
 double ModelSpec::attention_parameters_per_layer() const {
-  const auto width = static_cast<double>((num_attention_heads + num_key_value_heads) * head_dim);
-  return 2 * static_cast<double>(hidden_size) * width;
+  expect_plain(*this);
+  return attention_parameters(Attention::full);
 }
 
 double ModelSpec::ffn_parameters_per_layer() const {
-  return static_cast<double>(mlp_matrices) * static_cast<double>(hidden_size) *
-         static_cast<double>(intermediate_size);
-}
-
-double ModelSpec::embedding_parameters() const {
-  return static_cast<double>(vocab_size) * static_cast<double>(hidden_size);
-}
-
-double ModelSpec::parameters() const {
-  const double layers = static_cast<double>(num_hidden_layers);
-  return layers * (attention_parameters_per_layer() + ffn_parameters_per_layer()) +
-         embedding_parameters() * (tie_word_embeddings ? 1 : 2);
+  expect_plain(*this);
+  return dense_ffn_parameters();
 }
 
 std::span<const ModelSpec> models() {

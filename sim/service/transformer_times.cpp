@@ -282,8 +282,7 @@ StepParts TransformerTimes::linear_prefill(std::span<const PrefillChunk> chunks)
 
 // Read and written once a step: the recurrent state of one request and layer on one accelerator.
 Bytes TransformerTimes::state_bytes() const {
-  return Bytes{2 * bytes_per_element(shape_.precision.state_format()) *
-               shape_.model.state_elements(Attention::linear) / tp_};
+  return shape_.model.state_bytes(Attention::linear) * (2 / tp_);
 }
 
 std::vector<TransformerTimes::Core> TransformerTimes::decode_cores(double sequences,

@@ -264,7 +264,7 @@ TEST_CASE("Names that are unknown: 13 of them are refused with exactly these wor
       {.name = "an unknown arrival process",
        .scenario = change(R"("kind": "constant")", R"("kind": "poison")"),
        .error = "scenario.json:10:27: workload.arrivals.kind: 'poison' is unknown; known: poisson gamma "
-                "constant burst; did you mean 'poisson'?"},
+                "constant burst closed-loop; did you mean 'poisson'?"},
       {.name = "an unknown distribution of lengths",
        .scenario = change(R"("prompt_tokens": 500)", R"("prompt_tokens": { "kind": "normal", "mean": 5 })"),
        .error = "scenario.json:12:32: workload.prompt_tokens.kind: 'normal' is unknown; known: fixed uniform "

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -122,28 +123,32 @@ TEST_CASE("Parameters of dense models are counted exactly", "[model]") {
   CHECK(model("bigscience/bloom").parameters() == 176'234'168'320.0);
 }
 
-TEST_CASE("Computed parameters lie within 0.2 % of the published ones", "[model]") {
+TEST_CASE("Computed parameters lie within 0.1 % of the published ones, or the row says why not", "[model]") {
+  int explained = 0;
   for (const ModelSpec& m : models()) {
-    if (m.not_modelled() || !m.params_total_published) continue;
+    if (!m.params_total_published) continue;
     CAPTURE(m.name);
-    CHECK(m.parameters() == Approx(*m.params_total_published).epsilon(0.002));
+    const double difference = m.parameters() / *m.params_total_published - 1;
+    CHECK(std::abs(difference) < 0.027);
+    if (std::abs(difference) <= 0.001) continue;
+    CHECK_THAT(m.note, Contains("Published total"));
+    ++explained;
   }
+  CHECK(explained == 7);
 }
 
-TEST_CASE("A modelled model adds up to what its catalog row says", "[model]") {
+TEST_CASE("Every model adds up to what its catalog row says", "[model]") {
   const auto rows = nlohmann::json::parse(embedded::model_catalog).at("models");
   REQUIRE(rows.size() == models().size());
-  int checked = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const ModelSpec& m = models()[i];
-    if (m.not_modelled()) continue;
+    const nlohmann::json& check = rows[i].at("check");
     CAPTURE(m.name);
-    CHECK(m.parameters() == rows[i].at("check").at("params_total_computed").get<double>());
-    CHECK(m.num_hidden_layers * m.kv_elements_per_token_per_layer() * 2 ==
-          rows[i].at("check").at("kv_bytes_per_token_16bit").get<std::int64_t>());
-    ++checked;
+    CHECK_FALSE(m.not_modelled().has_value());
+    CHECK(m.parameters() == check.at("params_total_computed").get<double>());
+    CHECK(m.active_parameters() == check.at("params_active_computed_with_embeddings").get<double>());
+    CHECK(2 * m.growing_kv_elements_per_token() == check.at("kv_bytes_per_token_16bit").get<double>());
   }
-  CHECK(checked == 6);
 }
 
 TEST_CASE("One Llama-70B layer has 151 million attention and 705 million FFN weights", "[model]") {
@@ -165,6 +170,7 @@ TEST_CASE("48 layers of 64 heads keep 1,572,864, 196,608 and 24,576 B a token wi
           "[model]") {
   ModelSpec m;
   m.num_hidden_layers = 48;
+  m.attention_pattern = {Attention::full};
   m.head_dim = 128;
   const auto bytes_per_token = [&m](std::int64_t kv_heads) {
     m.num_key_value_heads = kv_heads;
@@ -173,17 +179,6 @@ TEST_CASE("48 layers of 64 heads keep 1,572,864, 196,608 and 24,576 B a token wi
   CHECK(bytes_per_token(64) == 1'572'864);
   CHECK(bytes_per_token(8) == 196'608);
   CHECK(bytes_per_token(1) == 24'576);
-}
-
-TEST_CASE("What cannot be simulated yet is said by name, all of it", "[model]") {
-  CHECK_FALSE(model("meta-llama/Llama-3.1-70B").not_modelled().has_value());
-  CHECK_FALSE(model("bigscience/bloom").not_modelled().has_value());
-  CHECK(model("Qwen/Qwen3-235B-A22B").not_modelled() ==
-        "mixture of experts (128 experts) is not modelled yet");
-  CHECK(model("deepseek-ai/DeepSeek-R1").not_modelled() ==
-        "mixture of experts (256 experts) and attention 'mla' are not modelled yet");
-  CHECK(model("openai/gpt-oss-120b").not_modelled() ==
-        "mixture of experts (128 experts) and attention 'sliding' are not modelled yet");
 }
 
 TEST_CASE("Fields of models that are not modelled are read all the same", "[model]") {
@@ -313,10 +308,10 @@ TEST_CASE("Config files of Qwen, BLOOM, OPT, GPT-NeoX and Mistral are understood
   CHECK_FALSE(read_hf(mistral).not_modelled().has_value());
 }
 
-TEST_CASE("Sliding windows of a config.json reach the model, which then is not modelled yet", "[model]") {
+TEST_CASE("Sliding windows of a config.json reach the model", "[model]") {
   const nlohmann::json mistral = with(kLlama8B, {{"model_type", "mistral"}, {"sliding_window", 4096}});
   CHECK(read_hf(mistral).sliding_window_tokens == 4096);
-  CHECK(read_hf(mistral).not_modelled() == "attention 'sliding' is not modelled yet");
+  CHECK(read_hf(mistral).layers_with(Attention::sliding) == 32);
   CHECK_THAT(hf_problem(without(mistral, "sliding_window")), Contains("'sliding_window' is missing"));
 
   const ModelSpec upper = read_hf(
@@ -329,7 +324,8 @@ TEST_CASE("Sliding windows of a config.json reach the model, which then is not m
   std::vector<std::string> types(64, "full_attention");
   CHECK_FALSE(read_hf(with(kQwen3, {{"layer_types", types}})).not_modelled().has_value());
   types[1] = "sliding_attention";
-  CHECK(read_hf(with(kQwen3, {{"layer_types", types}, {"sliding_window", 128}})).not_modelled().has_value());
+  CHECK(read_hf(with(kQwen3, {{"layer_types", types}, {"sliding_window", 128}}))
+            .layers_with(Attention::sliding) == 1);
   types[1] = "mamba";
   CHECK_THAT(hf_problem(with(kQwen3, {{"layer_types", types}})), Contains("layer_types: 'mamba' is unknown"));
   CHECK_THAT(hf_problem(with(kLlama8B, {{"sliding_window", 4096}})),

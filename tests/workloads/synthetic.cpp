@@ -101,7 +101,8 @@ TEST_CASE("Every arrival process keeps order and its rate", "[workloads]") {
       R"({"kind": "constant", "requests_per_second": 4})",
       R"({"kind": "burst", "size": 20, "every": "5 s"})",
   };
-  CHECK(four_a_second.size() == OneOf<Arrivals>::names.size());
+  // A closed loop has no rate of its own.
+  CHECK(four_a_second.size() == OneOf<Arrivals>::names.size() - 1);
   for (const std::string& arrivals : four_a_second) {
     const auto requests = all_requests(generated(arrivals, R"("duration": "10000 s")", kShort));
     INFO(arrivals);
