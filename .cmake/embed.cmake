@@ -30,6 +30,10 @@ foreach(file IN LISTS catalogs)
   string(APPEND definitions "constinit const std::string_view ${name}_catalog = ${literal};\n\n")
 endforeach()
 
+raw_literal(literal ${PROJECT_SOURCE_DIR}/experiments/recipes.json)
+string(APPEND declarations "extern const std::string_view recipes;\n")
+string(APPEND definitions "constinit const std::string_view recipes = ${literal};\n\n")
+
 set(rows "")
 file(GLOB demos CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/experiments/demo/*.json)
 list(LENGTH demos demo_count)

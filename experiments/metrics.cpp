@@ -44,15 +44,15 @@ void Metrics::add(const RequestRecord& r) {
   if (const auto t = tpot(r)) tpot_.add(t->si);
   queue_wait_.add((r.first_scheduled - r.arrived).si);
   breakdown_.queue += r.first_scheduled - r.arrived;
-  breakdown_.prefill += r.first_token - r.first_scheduled;
-  const Seconds sendable = std::max(r.room_found, r.first_token);
+  breakdown_.prefill += r.prefill_end - r.first_scheduled;
+  const Seconds sendable = std::max(r.room_found, r.prefill_end);
   const Seconds arrived = std::max(r.hand_off_end, sendable);
-  breakdown_.room += sendable - r.first_token;
+  breakdown_.room += sendable - r.prefill_end;
   breakdown_.hand_off += arrived - sendable;
   breakdown_.decode += r.last_token - arrived;
   if (r.hand_off_end > r.hand_off_start) {
     kv_transfer_.add((r.hand_off_end - r.hand_off_start).si);
-    hand_off_wait_.add((arrived - r.first_token).si);
+    hand_off_wait_.add((arrived - r.prefill_end).si);
   }
   if (r.preemptions > 0) ++preempted_;
   if (meets(slo_, r)) ++good_;

@@ -61,16 +61,16 @@ void Timeline::add(const RequestRecord& r) {
         R"(,"args":{"prompt_tokens":)" + std::to_string(r.prompt_tokens) + R"(,"output_tokens":)" +
             std::to_string(r.output_tokens) + "}");
   slice("queue", r.arrived, r.first_scheduled, "");
-  slice("prefill", r.first_scheduled, r.first_token, "");
+  slice("prefill", r.first_scheduled, r.prefill_end, "");
   if (r.decode_replica != r.prefill_replica) {
-    slice("hand-off", r.first_token, std::max(r.hand_off_end, r.first_token), "");
+    slice("hand-off", r.prefill_end, std::max(r.hand_off_end, r.prefill_end), "");
     const std::string flow = R"(,"name":"KV cache","cat":"hand-off","id":)" + std::to_string(r.id);
     event() << R"({"ph":"s")" << flow << R"(,"pid":)" << process(r.prefill_replica) << R"(,"tid":0,"ts":)"
-            << micros(r.first_token) << '}';
+            << micros(r.prefill_end) << '}';
     event() << R"({"ph":"f","bp":"e")" << flow << R"(,"pid":)" << process(r.decode_replica)
-            << R"(,"tid":0,"ts":)" << micros(std::max(r.hand_off_end, r.first_token)) << '}';
+            << R"(,"tid":0,"ts":)" << micros(std::max(r.hand_off_end, r.prefill_end)) << '}';
   }
-  if (r.output_tokens > 1) slice("decode", std::max(r.hand_off_end, r.first_token), r.last_token, "");
+  if (r.output_tokens > 1) slice("decode", std::max(r.hand_off_end, r.prefill_end), r.last_token, "");
 }
 
 void Timeline::counters(Seconds now, ReplicaId id, std::int64_t waiting, std::int64_t running,

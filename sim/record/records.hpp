@@ -20,7 +20,8 @@ struct RequestRecord {
   std::int32_t preemptions = 0;
   Seconds arrived{};
   Seconds first_scheduled{};                 // start of the first step that works on it
-  Seconds first_token{};                     // end of the step that completes the prompt
+  Seconds prefill_end{};                     // end of the step that completes the prompt
+  Seconds first_token{};                     // as the client sees it: then, or from the decode replica
   Seconds room_found{};                      // when blocks for its KV cache were taken at the decode replica
   Seconds hand_off_start{}, hand_off_end{};  // of its flows; equal when the KV cache stays where it is
   Seconds last_token{};

@@ -44,6 +44,7 @@ WholePrompts WholePrompts::read(Reader& r) {
   WholePrompts policy;
   policy.rules.chunking = false;
   read_limits(r, "token_budget", "8192", "2048", "prompt-and-output", policy.rules);
+  policy.rules.balance_steps = r.get_or<std::int64_t>("balance_steps", "0", Range::non_negative);
   require_room_for_decodes(r, policy.rules);
   return policy;
 }

@@ -1,16 +1,23 @@
 #include "sim/serving/cluster.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "sim/base/expect.hpp"
 
 namespace disagg {
+namespace {
+
+constexpr std::array<std::string_view, 2> kFirstTokenFrom{"prefill", "decode"};
+
+}  // namespace
 
 HandOffCosts HandOffCosts::read(Reader& r) {
   // 0.39 ms before the first byte: fitted on Mooncake's transfers between H800 hosts (hardware catalog).
   return {.overhead = r.get_or<Seconds>("overhead", "390 us", Range::non_negative),
-          .rate_limit = r.find<BytesPerSecond>("rate_limit", Range::positive).value_or(Network::kNoLimit)};
+          .rate_limit = r.find<BytesPerSecond>("rate_limit", Range::positive).value_or(Network::kNoLimit),
+          .streams_from_decode = r.choice("first_token", kFirstTokenFrom, "prefill") == 1};
 }
 
 std::span<const HandOffFlow> HandOffRoutes::flows(ReplicaId from, ReplicaId to) const {
@@ -66,6 +73,7 @@ void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tok
   const RequestRef ref = requests_.add(record);
   Request& request = requests_[ref];
   const bool stays = chosen.decode == chosen.prefill;
+  request.streams_from_decode = !stays && costs_of(setup_.hand_off).streams_from_decode;
   change_load(chosen.prefill, 1, prompt_tokens + (stays ? 1 : 0),
               prompt_tokens + (stays ? output_tokens : 1));
   if (chosen.decode) {
@@ -287,7 +295,7 @@ void Cluster::finished(ReplicaId id, RequestRef ref) {
     record.decode_replica = id;
   }
   if (stayed || !decoded_here)
-    record.room_found = record.hand_off_start = record.hand_off_end = record.first_token;
+    record.room_found = record.hand_off_start = record.hand_off_end = record.prefill_end;
   ++counts_.finished;
   sink_.request(record);
   requests_.remove(ref);

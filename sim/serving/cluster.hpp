@@ -48,6 +48,9 @@ using AdmissionPolicy = std::variant<Unbounded, Bounded>;
 struct HandOffCosts {
   Seconds overhead{};                             // of the transfer software, before the first byte
   BytesPerSecond rate_limit = Network::kNoLimit;  // what it reaches at most, whatever the links offer
+  // Whether the client sees the first token when the decode replica has made its first step, as with Dynamo,
+  // instead of when the prefill ends.
+  bool streams_from_decode = false;
   static HandOffCosts read(Reader& r);
 };
 // How the KV cache goes from the prefill to the decode replica.

@@ -539,13 +539,24 @@ void Replica::book_gaps(Rank& rank, std::int64_t steps, Seconds from, Seconds fi
 std::int64_t Replica::book_newcomers(Rank& rank, Seconds first_end) {
   std::int64_t fresh = 0;
   for (const Newcomer& newcomer : rank.newcomers) {
-    const Request& request = requests_[newcomer.ref];
+    Request& request = requests_[newcomer.ref];
     if (!request.decoding || request.membership != newcomer.membership) continue;
     ++fresh;
-    sink_.gaps(first_end, {.first = first_end - request.last_token, .step = {}, .count = 1, .weight = 1});
+    book_gap(request, first_end);
   }
   rank.newcomers.clear();
   return fresh;
+}
+
+void Replica::show_first_token(Request& request, Seconds now) {
+  request.streams_from_decode = false;
+  request.record.first_token = now;
+}
+
+// The gap before a token that comes now, unless it is the first that the client sees.
+void Replica::book_gap(Request& request, Seconds now) {
+  if (request.streams_from_decode) return show_first_token(request, now);
+  sink_.gaps(now, {.first = now - request.last_token, .step = {}, .count = 1, .weight = 1});
 }
 
 void Replica::end_span() {
@@ -642,10 +653,11 @@ bool Replica::finish_prompts(Rank& rank) {
       continue;
     }
     if (request.generated == 0) {
-      request.record.first_token = now;
+      request.record.prefill_end = now;
+      if (!request.streams_from_decode || request.remaining() == 1) show_first_token(request, now);
       listener_.prompt_computed(id_, ref);
     } else {
-      sink_.gaps(now, {.first = now - request.last_token, .step = {}, .count = 1, .weight = 1});
+      book_gap(request, now);
     }
     ++request.generated;
     request.last_token = now;

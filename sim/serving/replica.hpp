@@ -182,6 +182,8 @@ class Replica {
   void book_decode(std::int64_t steps);
   void book_gaps(Rank& rank, std::int64_t steps, Seconds from, Seconds first_end);
   void book_prefill_step();
+  static void show_first_token(Request& request, Seconds now);
+  void book_gap(Request& request, Seconds now);
   std::int64_t book_newcomers(Rank& rank, Seconds first_end);
   bool finish_members(Rank& rank);  // both: whether blocks became free
   bool finish_prompts(Rank& rank);

@@ -34,6 +34,7 @@ struct Request {
   std::int32_t scheduled = 0;              // parts of the hand-off that will be sent when a layer is computed
   Bytes queued_bytes{};                    // of the hand-off: to be sent when the flows under way have ended
   bool way_open = false;                   // of the hand-off: its latency has been paid
+  bool streams_from_decode = false;        // the client sees its first token when its decode has begun
   bool decoding = false;                   // member of a DecodeBatch
   bool prefill_done = false;               // of the hand-off: the last chunk has been computed
   bool destination_ready = false;          // of the hand-off: blocks are reserved at the decode replica
