@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "sim/hardware/accelerator.hpp"
+#include "sim/intensity/query_key_pairs.hpp"
 #include "sim/service/step_parts.hpp"
 
 namespace disagg {
@@ -14,13 +15,6 @@ struct PrefillChunk {
   TokenCount prefix = 0;
   TokenCount tokens = 0;
   bool completes = false;  // the prompt ends here: its last token goes through the LM head
-};
-
-// What a layer sees of the context before a token: all of it (tokens = 0), the last `tokens` (a sliding
-// window), or what has come since the last multiple of `tokens` (chunked-local attention, Llama 4).
-struct Reach {
-  TokenCount tokens = 0;
-  bool chunked = false;
 };
 
 // An attention layer as one accelerator computes it. `kv_heads` may be less than a head's worth of one rank

@@ -74,8 +74,8 @@ struct ReplicaShape {
   SoftwareOverheads overheads;
 
   // What limited layers of the model see; tokens = 0 when it has none.
-  Reach reach() const {
-    if (model.sliding_window_tokens > 0) return {model.sliding_window_tokens, false};
+  Reach reach() const { return limited_reach(model); }
+};
     if (model.attention_chunk_tokens > 0) return {model.attention_chunk_tokens, true};
     return {model.index_topk, false};
   }

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "sim/base/expect.hpp"
-#include "sim/intensity/transformer_work.hpp"
-#include "sim/service/query_key_pairs.hpp"
+#include "sim/intensity/operators.hpp"
+#include "sim/intensity/query_key_pairs.hpp"
 
 namespace disagg {
 

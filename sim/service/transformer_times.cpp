@@ -3,15 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "sim/service/query_key_pairs.hpp"
+#include "sim/intensity/query_key_pairs.hpp"
 
 namespace disagg {
 namespace {
 
 double count(std::int64_t n) { return static_cast<double>(n); }
 
-// Tokens that chunk-wise kernels of linear attention process at once (flash-linear-attention's default).
-constexpr double kLinearChunk = 64;
 // DeepSeek-V3.2 keeps its index keys in fp8, with a scale of four bytes for each.
 constexpr double kIndexKeyOverhead = 4;
 
@@ -274,8 +272,8 @@ StepParts TransformerTimes::linear_prefill(std::span<const PrefillChunk> chunks)
   StepParts parts;
   for (const PrefillChunk& chunk : chunks) {
     const auto tokens = static_cast<double>(chunk.tokens);
-    parts += slower(Flops{heads * tokens * (4 * key * value + kLinearChunk * (key + value))}, Precision::bf16,
-                    Bytes{2 * tokens * heads * 2 * (key + value)} + state_bytes());
+    parts += slower(Flops{heads * tokens * (4 * key * value + kLinearAttentionChunk * (key + value))},
+                    Precision::bf16, Bytes{2 * tokens * heads * 2 * (key + value)} + state_bytes());
   }
   return parts;
 }

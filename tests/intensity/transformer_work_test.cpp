@@ -37,7 +37,7 @@ TEST_CASE("Attention with 64 heads of 128 meets the golden intensities of MHA, G
   CHECK(decode(131072, 8, 2) == Approx(7.9995).epsilon(1e-5));
   CHECK(decode(131072, 8, 1) == Approx(15.998).epsilon(1e-4));
   const auto prefill = [](TokenCount prefix, TokenCount tokens, double kv_heads) {
-    return intensity(attention_work(causal_pairs(prefix, tokens), static_cast<double>(tokens),
+    return intensity(attention_work(query_key_pairs({}, prefix, tokens), static_cast<double>(tokens),
                                     static_cast<double>(prefix + tokens), 64, kv_heads, 128, 2, 2))
         .si;
   };
@@ -51,7 +51,7 @@ TEST_CASE(
     "A decode step of Llama-3.1-70B does 0.1605 TFLOP for one sequence of 8192 tokens and 2.568 for 16") {
   const TransformerWork work(llama70b(), {});
   const auto step = [&](double batch, double context) {
-    return work.linear(batch, batch, 1) + work.attention(batch * context, batch, batch * context);
+    return work.linear(batch, batch, 1) + work.decode_attention({.all = batch * context}, batch);
   };
   CHECK(step(1, 8192).flops.si == Approx(0.1605e12).epsilon(1e-3));
   CHECK(step(16, 8192).flops.si == Approx(2.568e12).epsilon(1e-3));
@@ -64,7 +64,7 @@ TEST_CASE(
 
 TEST_CASE("A prefill of 8192 tokens of Llama-3.1-70B without LM head is 1.2094 PFLOP") {
   const TransformerWork work(llama70b(), {});
-  CHECK((work.linear(8192, 0, 1) + work.attention(causal_pairs(0, 8192), 8192, 8192)).flops.si ==
+  CHECK((work.linear(8192, 0, 1) + work.prefill_attention(0, 8192)).flops.si ==
         Approx(1.2094e15).epsilon(1e-4));
 }
 
@@ -86,7 +86,7 @@ TEST_CASE(
 TEST_CASE(
     "Batching never raises the intensity of decode attention, and it does raise that of the linear layers") {
   const TransformerWork work(llama70b(), {});
-  CHECK(intensity(work.attention(64 * 8192.0, 64, 64 * 8192.0)).si ==
-        Approx(intensity(work.attention(8192, 1, 8192)).si).epsilon(1e-9));
+  CHECK(intensity(work.decode_attention({.all = 64 * 8192.0}, 64)).si ==
+        Approx(intensity(work.decode_attention({.all = 8192}, 1)).si).epsilon(1e-9));
   CHECK(intensity(work.linear(64, 64, 1)).si > 50 * intensity(work.linear(1, 1, 1)).si);
 }

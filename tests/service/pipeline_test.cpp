@@ -67,5 +67,5 @@ TEST_CASE("With 8 ranks and 2 KV heads each token is kept and read 4 times") {
   const TransformerWork copied(model, {}, copies);
   CHECK(copied.resident_kv_bytes_per_token() == once.kv_bytes_per_token() * 4);
   CHECK(copied.kv_bytes_per_token() == once.kv_bytes_per_token());
-  CHECK((copied.attention(0, 0, 100).bytes.si) == 4 * once.attention(0, 0, 100).bytes.si);
+  CHECK(copied.decode_attention({.all = 100}, 0).bytes == once.decode_attention({.all = 100}, 0).bytes * 4);
 }

@@ -1,4 +1,4 @@
-#include "sim/service/query_key_pairs.hpp"
+#include "sim/intensity/query_key_pairs.hpp"
 
 #include <algorithm>
 
@@ -18,6 +18,12 @@ double pairs_from_start(const Reach& reach, double tokens) {
 }
 
 }  // namespace
+
+Reach limited_reach(const ModelSpec& model) {
+  if (model.sliding_window_tokens > 0) return {model.sliding_window_tokens, false};
+  if (model.attention_chunk_tokens > 0) return {model.attention_chunk_tokens, true};
+  return {model.index_topk, false};
+}
 
 double query_key_pairs(const Reach& reach, TokenCount prefix, TokenCount tokens) {
   const auto p = static_cast<double>(prefix);

@@ -1,0 +1,86 @@
+#include "sim/intensity/experts.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/random/uniform_int_distribution.hpp>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <vector>
+
+#include "sim/base/expect.hpp"
+#include "sim/base/random.hpp"
+
+namespace disagg {
+namespace {
+
+// Probability that a token asks for each expert, the most popular first.
+std::vector<double> popularities(std::size_t experts, double per_token, double skew) {
+  std::vector<double> asked(experts);
+  for (std::size_t i = 0; i < experts; ++i) asked[i] = std::pow(static_cast<double>(i + 1), -skew);
+  std::vector<double> rest(experts);  // sums from i on, smallest terms first: nothing cancels
+  std::partial_sum(asked.rbegin(), asked.rend(), rest.rbegin());
+  // Experts that every token would ask more than once are asked once; the others share what is left.
+  double left = per_token;
+  std::size_t certain = 0;
+  while (left > 0 && certain < experts && asked[certain] * left >= rest[certain]) {
+    asked[certain++] = 1;
+    left -= 1;
+  }
+  const double scale = left > 0 ? left / rest[certain] : 0;
+  for (std::size_t i = certain; i < experts; ++i) asked[i] *= scale;
+  return asked;
+}
+
+// Popularities of the experts of the rank that has most to do; with one rank, of all.
+std::vector<double> busiest_rank(std::size_t experts, double per_token, std::size_t ranks, double skew) {
+  std::vector<double> asked = popularities(experts, per_token, skew);
+  if (ranks == 1) return asked;
+  RandomEngine engine = random_stream(0, "experts/placement");
+  for (std::size_t i = experts - 1; i > 0; --i)
+    std::swap(asked[i], asked[boost::random::uniform_int_distribution<std::size_t>(0, i)(engine)]);
+  std::vector<double> busiest;
+  double most = 0;
+  for (std::size_t rank = 0; rank < ranks; ++rank) {
+    std::vector<double> own;
+    for (std::size_t i = rank; i < experts; i += ranks) own.push_back(asked[i]);
+    const double routed = std::accumulate(own.begin(), own.end(), 0.0);
+    if (routed <= most) continue;
+    most = routed;
+    busiest = std::move(own);
+  }
+  return busiest;
+}
+
+double expected_distinct(const std::vector<double>& asked, double tokens) {
+  double sum = 0;
+  for (const double p : asked) sum += 1 - std::pow(1 - p, tokens);
+  return sum;
+}
+
+// The same arguments come again at every step.
+const std::vector<double>& memoised_busiest_rank(double experts, double per_token, double ranks,
+                                                 double skew) {
+  thread_local std::map<std::array<double, 4>, std::vector<double>> memo;
+  const auto [entry, is_new] = memo.try_emplace({experts, per_token, ranks, skew});
+  if (is_new)
+    entry->second =
+        busiest_rank(static_cast<std::size_t>(experts), per_token, static_cast<std::size_t>(ranks), skew);
+  return entry->second;
+}
+
+}  // namespace
+
+double distinct_experts(double experts, double per_token, double tokens, double skew) {
+  expect(per_token <= experts, "a token asks for more experts than there are");
+  if (skew == 0) return experts * (1 - std::pow(1 - per_token / experts, tokens));
+  return expected_distinct(memoised_busiest_rank(experts, per_token, 1, skew), tokens);
+}
+
+ExpertRankLoad most_loaded_rank(double experts, double per_token, double tokens, double ranks, double skew) {
+  if (skew == 0) return {distinct_experts(experts, per_token, tokens) / ranks, per_token * tokens / ranks};
+  const std::vector<double>& asked = memoised_busiest_rank(experts, per_token, ranks, skew);
+  return {expected_distinct(asked, tokens), tokens * std::accumulate(asked.begin(), asked.end(), 0.0)};
+}
+
+}  // namespace disagg
