@@ -49,7 +49,7 @@ std::vector<Attention> read_layer_types(HfConfig& c, const ModelSpec& m, Attenti
 }
 
 std::vector<Attention> read_windows(HfConfig& c, const ModelSpec& m) {
-  const std::vector<Attention> full{Attention::full}, sliding{Attention::sliding};
+  std::vector<Attention> full{Attention::full}, sliding{Attention::sliding};
   const Window window = c.architecture.window;
   if (c.has("layer_types") && window != Window::none) return read_layer_types(c, m, Attention::sliding);
   switch (window) {

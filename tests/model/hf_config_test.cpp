@@ -365,7 +365,7 @@ TEST_CASE("Config files of other models add up to their published parameters", "
         "model_type": "falcon", "hidden_size": 8192, "new_decoder_architecture": true,
         "num_attention_heads": 128, "num_hidden_layers": 60, "num_kv_heads": 8, "vocab_size": 65024})"},
       {"falcon-7b", 6.92, 0, R"({
-        "model_type": "falcon", "hidden_size": 4544, "multi_query": true, "n_head": 71, "n_layer": 32,
+        "model_type": "falcon", "hidden_size": 4544, "n_head": 71, "n_layer": 32,
         "vocab_size": 65024})"},
       {"Phi-3-mini-4k", 3.82, 0, R"({
         "model_type": "phi3", "hidden_size": 3072, "intermediate_size": 8192, "num_attention_heads": 32,
@@ -572,6 +572,35 @@ TEST_CASE("Published formats are spelled as scenarios spell precisions", "[model
   CHECK(bits({{"quant_method", "fp8"},
               {"weight_block_size", {128, 128}},
               {"modules_to_not_convert", spared}}) == 8 * bytes_per_element(Precision::fp8_block));
+}
+
+TEST_CASE("Layers for multi-token prediction are counted apart from the others", "[model][hf]") {
+  CHECK(read(kDeepSeekV3).num_nextn_predict_layers == 1);
+  CHECK(read(kDeepSeekV3).num_hidden_layers == 61);
+  const Json m2{{"model_type", "minimax_m2"},  {"head_dim", 128},
+                {"hidden_size", 3072},         {"intermediate_size", 1536},
+                {"mtp_transformer_layers", 2}, {"num_attention_heads", 48},
+                {"num_experts_per_tok", 8},    {"num_hidden_layers", 62},
+                {"num_key_value_heads", 8},    {"num_local_experts", 256},
+                {"num_mtp_modules", 3},        {"use_mtp", true},
+                {"vocab_size", 200064}};
+  CHECK(read(m2).num_nextn_predict_layers == 6);
+  CHECK(read(with(m2, {{"use_mtp", false}})).num_nextn_predict_layers == 0);
+  CHECK(what_is_wrong(with(m2, {{"attn_type_list", std::vector<int>(62, 0)}})) ==
+        "attn_type_list: is not understood for architecture 'minimax_m2'");
+}
+
+TEST_CASE("Experts of ERNIE must reach to the last layer", "[model][hf]") {
+  const Json ernie = Json::parse(R"({"model_type": "ernie4_5_moe", "hidden_size": 2560,
+      "intermediate_size": 12288, "moe_intermediate_size": 1536, "moe_k": 6, "moe_layer_end_index": -1,
+      "moe_layer_interval": 1, "moe_layer_start_index": 1, "moe_num_experts": 64,
+      "moe_num_shared_experts": 2, "num_attention_heads": 20, "num_hidden_layers": 28,
+      "num_key_value_heads": 4, "vocab_size": 103424})");
+  CHECK(read(ernie).moe_layers == 27);
+  CHECK(read(ernie).shared_expert_intermediate_size == 3072);
+  CHECK(what_is_wrong(with(ernie, {{"moe_layer_end_index", 20}})) ==
+        "moe_layer_end_index: is not understood for architecture 'ernie4_5_moe'");
+  CHECK(what_is_wrong(with(ernie, {{"moe_k", 65}})) == "moe_k: is greater than the number of experts, 64");
 }
 
 TEST_CASE("Damaged config files are refused with exactly these words", "[model][hf]") {
