@@ -224,7 +224,7 @@ Validation validated(const Options& o) {
 }
 
 std::string show_constant(const FittedConstant& constant) {
-  const bool is_time = !constant.name.ends_with("scale");
+  const bool is_time = !constant.name.starts_with("expert") && !constant.name.ends_with("scale");
   return constant.name + " " + (is_time ? show(Seconds{constant.value}) : show_number(constant.value));
 }
 

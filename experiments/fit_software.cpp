@@ -21,13 +21,14 @@ struct Constant {
   bool is_time;
   double least;  // where the profile says zero, the fit starts here
 };
-constexpr std::array<Constant, 7> kConstants{{{"layer", true, 5e-6},
+constexpr std::array<Constant, 8> kConstants{{{"layer", true, 5e-6},
                                               {"prefill_layer_floor", true, 100e-6},
                                               {"request_latency", true, 10e-3},
                                               {"step", true, 500e-6},
                                               {"sequence", true, 5e-6},
                                               {"decode_scale", false, 1},
-                                              {"prefill_scale", false, 1}}};
+                                              {"prefill_scale", false, 1},
+                                              {"expert_skew", false, 0.6}}};
 
 const Constant& find_constant(const std::string& name) {
   const auto found = std::ranges::find(kConstants, name, &Constant::name);
@@ -45,7 +46,8 @@ double start_of(const Constant& constant, const SoftwareProfile& profile) {
                                                   {"step", o.step.si},
                                                   {"sequence", o.sequence.si},
                                                   {"decode_scale", o.decode_scale},
-                                                  {"prefill_scale", o.prefill_scale}};
+                                                  {"prefill_scale", o.prefill_scale},
+                                                  {"expert_skew", 0}};
   return std::max(values.at(constant.name), constant.least);
 }
 
@@ -119,7 +121,8 @@ std::vector<std::string> overrides_of(const std::vector<FittedConstant>& constan
   std::vector<std::string> overrides;
   for (const FittedConstant& constant : constants) {
     const bool is_time = find_constant(constant.name).is_time;
-    overrides.push_back("software." + constant.name + "=" +
+    const std::string owner = constant.name == "expert_skew" ? "parallelism." : "software.";
+    overrides.push_back(owner + constant.name + "=" +
                         (is_time ? show_exact(constant.value * 1e6) + " us" : show_exact(constant.value)));
   }
   return overrides;

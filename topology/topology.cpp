@@ -47,24 +47,59 @@ struct Placer {
     if (fits_one_host && free < parallelism.accelerators()) open_host(accelerator);
     auto& parts = placed.replicas.emplace_back();
     for (std::int64_t stage = 0; stage < parallelism.pp;) {
-      if (free < parallelism.tp) open_host(accelerator);
-      const std::int64_t here = std::min(parallelism.pp - stage, free / parallelism.tp);
-      const std::int64_t accelerators = here * parallelism.tp;
+      if (parallelism.per_stage() > accelerator.scale_up_domain) {
+        place_wide_stage(pool, number, stage++);
+        continue;
+      }
+      if (free < parallelism.per_stage()) open_host(accelerator);
+      const std::int64_t here = std::min(parallelism.pp - stage, free / parallelism.per_stage());
+      const std::int64_t accelerators = here * parallelism.per_stage();
       free -= accelerators;
       std::string name = pool.name + "[" + std::to_string(number) + "]";
       if (!fits_one_host) name += "." + std::to_string(parts.size());
-      const auto vertex = boost::add_vertex({name, VertexKind::accelerators, accelerators}, placed.graph);
-      const auto ports = static_cast<double>(accelerators);
-      if (accelerator.scale_up_bandwidth)
-        connect(placed.graph, vertex, host, Medium::nvlink, *accelerator.scale_up_bandwidth * ports,
-                topology.nvlink_latency / 2);
-      if (const auto nic = topology.nic_bandwidth ? topology.nic_bandwidth : accelerator.nic_bandwidth)
-        connect(placed.graph, vertex, network, Medium::network, *nic * topology.nic_efficiency * ports,
-                topology.nic_latency / 2);
-      parts.push_back(
-          {vertex, static_cast<double>(stage) / stages, static_cast<double>(stage + here) / stages});
+      parts.push_back({add_accelerators(accelerator, name, accelerators), static_cast<double>(stage) / stages,
+                       static_cast<double>(stage + here) / stages, held_share(parallelism)});
       stage += here;
     }
+  }
+
+  // A stage wider than the scale-up domain takes whole hosts, and each holds its part of the stage's KV
+  // cache.
+  void place_wide_stage(const PoolSetup& pool, std::int64_t number, std::int64_t stage) {
+    const Accelerator& accelerator = pool.shape.accelerator;
+    const Parallelism& parallelism = pool.shape.parallelism;
+    const auto width = static_cast<double>(parallelism.per_stage());
+    auto& parts = placed.replicas.back();
+    for (std::int64_t done = 0; done < parallelism.per_stage(); done += accelerator.scale_up_domain) {
+      const std::int64_t here = std::min(accelerator.scale_up_domain, parallelism.per_stage() - done);
+      open_host(accelerator);
+      free = 0;
+      const auto at = [&](std::int64_t accelerators) {
+        return (static_cast<double>(stage) + static_cast<double>(accelerators) / width) /
+               static_cast<double>(parallelism.pp);
+      };
+      const std::string name = pool.name + "[" + std::to_string(number) + "]." + std::to_string(parts.size());
+      parts.push_back(
+          {add_accelerators(accelerator, name, here), at(done), at(done + here), held_share(parallelism)});
+    }
+  }
+
+  // Share of a stage's ports that one request's KV cache goes through: those of its data-parallel rank.
+  static double held_share(const Parallelism& parallelism) {
+    return 1 / static_cast<double>(parallelism.dp_attention);
+  }
+
+  TopologyVertexId add_accelerators(const Accelerator& accelerator, const std::string& name,
+                                    std::int64_t accelerators) {
+    const auto vertex = boost::add_vertex({name, VertexKind::accelerators, accelerators}, placed.graph);
+    const auto ports = static_cast<double>(accelerators);
+    if (accelerator.scale_up_bandwidth)
+      connect(placed.graph, vertex, host, Medium::nvlink, *accelerator.scale_up_bandwidth * ports,
+              topology.nvlink_latency / 2);
+    if (const auto nic = topology.nic_bandwidth ? topology.nic_bandwidth : accelerator.nic_bandwidth)
+      connect(placed.graph, vertex, network, Medium::network, *nic * topology.nic_efficiency * ports,
+              topology.nic_latency / 2);
+    return vertex;
   }
 };
 
@@ -77,15 +112,17 @@ PlacedCluster place(const TopologyPolicy& topology, std::span<const PoolSetup> p
     const PoolSetup& pool = pools[i];
     const Accelerator& accelerator = pool.shape.accelerator;
     const std::string where = "pools[" + std::to_string(i) + "] (" + pool.name + "): ";
-    if (pool.shape.parallelism.tp > accelerator.scale_up_domain) {
-      r.fail("pools", where + "tp " + std::to_string(pool.shape.parallelism.tp) +
-                          " exceeds the scale-up domain of " + std::to_string(accelerator.scale_up_domain) +
-                          " accelerators of " + accelerator.name);
+    const std::int64_t width = pool.shape.parallelism.per_stage();
+    if (width > accelerator.scale_up_domain && !accelerator.nic_bandwidth) {
+      r.fail("pools", where + std::to_string(width) + " accelerators a stage exceed the scale-up domain of " +
+                          std::to_string(accelerator.scale_up_domain) + ", and " + accelerator.name +
+                          " has no published NIC bandwidth to join several; give it inline");
       continue;
     }
-    if (pool.shape.parallelism.tp > 1 && !accelerator.scale_up_bandwidth) {
+    if (width > 1 && !accelerator.scale_up_bandwidth) {
       r.fail("pools", where + accelerator.name +
-                          " has no published scale-up bandwidth, which tp > 1 needs; give it inline");
+                          " has no published scale-up bandwidth, which more than one accelerator a stage "
+                          "needs; give it inline");
       continue;
     }
     if (pool.role != Role::mixed && !hosts.nic_bandwidth && !accelerator.nic_bandwidth) {
@@ -123,14 +160,23 @@ RoutedCluster route_hand_offs(const PlacedCluster& cluster, std::span<const Repl
           // The layers that both hold travel between them.
           const double share = std::min(part.end, other.end) - std::max(part.begin, other.begin);
           if (share <= 1e-12) continue;
+          const auto limit = [&](const TopologyEdgeId& e, const ReplicaPart& p) {
+            return p.held_share < 1 ? graph[e].bandwidth * p.held_share : Network::kNoLimit;
+          };
+          BytesPerSecond most = Network::kNoLimit;
           PlatformRoute route{
               .from = endpoint(part.vertex), .to = endpoint(other.vertex), .links = {}, .latency = overhead};
           for (const TopologyEdgeId e : ways.to(other.vertex)) {
             route.links.push_back(links.at({boost::source(e, graph), boost::target(e, graph)}));
             route.latency += graph[e].latency;
+            for (const ReplicaPart* end_of_way : {&part, &other})
+              if (const BytesPerSecond own = limit(e, *end_of_way);
+                  own != Network::kNoLimit && (most == Network::kNoLimit || own < most))
+                most = own;
           }
-          routed.routes.append(source, target,
-                               {RouteId{static_cast<std::uint32_t>(routed.platform.routes.size())}, share});
+          routed.routes.append(
+              source, target,
+              {RouteId{static_cast<std::uint32_t>(routed.platform.routes.size())}, share, most});
           routed.platform.routes.push_back(std::move(route));
         }
       }

@@ -28,11 +28,12 @@ struct NvlinkHosts {
 };
 using TopologyPolicy = std::variant<NvlinkHosts>;
 
-// One replica's accelerators on one host, and the share of the model's layers that they hold: [begin, end) of
-// [0, 1).
+// One replica's accelerators on one host, and the share of the model that they hold: [begin, end) of [0, 1),
+// stage by stage.
 struct ReplicaPart {
   TopologyVertexId vertex = 0;
   double begin = 0, end = 1;
+  double held_share = 1;  // of its ports that one request's KV cache goes through
 };
 
 // The graph with all replicas placed on it.
@@ -42,7 +43,8 @@ struct PlacedCluster {
   std::int64_t hosts = 0;
 };
 
-// Places the replicas of all pools host by host, packed; a stage of a pipeline never leaves its host. What
+// Places the replicas of all pools host by host, packed; a stage of a pipeline leaves its
+// host only if it is wider than the scale-up domain. What
 // cannot be placed becomes a problem of `r`, the reader of the cluster (pools[i] names the culprit).
 PlacedCluster place(const TopologyPolicy& topology, std::span<const PoolSetup> pools, Reader& r);
 

@@ -201,9 +201,11 @@ void Cluster::send(RequestRef ref, Bytes bytes, BytesPerSecond limit) {
   for (const HandOffFlow& flow :
        setup_.routes.flows(request.record.prefill_replica, request.record.decode_replica)) {
     ++request.flows;
+    BytesPerSecond most = limit == Network::kNoLimit ? limit : limit * flow.share;
+    if (flow.limit != Network::kNoLimit)
+      most = most == Network::kNoLimit ? flow.limit : std::min(most, flow.limit);
     simulation_.transfer(
-        flow.route, bytes * flow.share, limit * flow.share, [this, ref] { flow_ended(ref); },
-        request.way_open);
+        flow.route, bytes * flow.share, most, [this, ref] { flow_ended(ref); }, request.way_open);
   }
   request.way_open = true;
 }

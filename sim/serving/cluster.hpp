@@ -78,6 +78,7 @@ inline const HandOffCosts& costs_of(const HandOffPolicy& policy) {
 struct HandOffFlow {
   RouteId route;
   double share = 1;
+  BytesPerSecond limit = Network::kNoLimit;  // of the ports that hold one request's part
 };
 class HandOffRoutes {
  public:
