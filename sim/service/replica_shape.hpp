@@ -76,9 +76,5 @@ struct ReplicaShape {
   // What limited layers of the model see; tokens = 0 when it has none.
   Reach reach() const { return limited_reach(model); }
 };
-    if (model.attention_chunk_tokens > 0) return {model.attention_chunk_tokens, true};
-    return {model.index_topk, false};
-  }
-};
 
 }  // namespace disagg
