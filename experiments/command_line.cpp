@@ -11,6 +11,7 @@
 
 #include "embedded.hpp"
 #include "experiments/compare.hpp"
+#include "experiments/fit_software.hpp"
 #include "experiments/interrupt.hpp"
 #include "experiments/list.hpp"
 #include "experiments/processes.hpp"
@@ -19,6 +20,7 @@
 #include "experiments/run_folder.hpp"
 #include "experiments/scenario.hpp"
 #include "experiments/sweep.hpp"
+#include "experiments/validate.hpp"
 #include "sim/base/one_of.hpp"
 #include "version.hpp"
 #include "workloads/workload.hpp"
@@ -32,8 +34,11 @@ struct Options {
   std::vector<std::filesystem::path> scenarios;
   std::vector<std::string> overrides;
   std::vector<std::string> axes;
-  std::string folder, csv, what;
+  std::vector<std::string> by, limits, fit;
+  std::string fit_mode = "agg";
+  std::string folder, csv, what, models, recipes, software = "eager-2023", validation_kind = "serving";
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
+  bool with_suspect = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
 };
 
@@ -195,6 +200,64 @@ int sweep(const Options& o) {
   return table.failures.empty() ? exit_code::kDone : exit_code::kSomeFailed;
 }
 
+Validation validated(const Options& o) {
+  if (o.validation_kind == "serving") {
+    ProgressLine line(o.quiet);
+    ValidateOptions options{.rows = {.models = o.models, .recipes = o.recipes},
+                            .overrides = o.overrides,
+                            .jobs = o.jobs,
+                            .with_suspect = o.with_suspect,
+                            .progress = {}};
+    if (!o.models.empty() && !std::filesystem::is_directory(o.models))
+      throw ConfigError("--models " + o.models + ": there is no such folder");
+    if (line.active())
+      options.progress = [&](std::size_t done, std::size_t of) {
+        line.show(static_cast<double>(done) / static_cast<double>(of),
+                  std::to_string(done) + " of " + std::to_string(of) + " rows");
+      };
+    Validation validation = validate_serving(CsvTable::read(o.scenarios.front()), options);
+    line.clear();
+    return validation;
+  }
+  if (o.validation_kind == "phase") return validate_phases(CsvTable::read(o.scenarios.front()), o.software);
+  return validate_transfers(CsvTable::read(o.scenarios.front()));
+}
+
+std::string show_constant(const FittedConstant& constant) {
+  const bool is_time = !constant.name.ends_with("scale");
+  return constant.name + " " + (is_time ? show(Seconds{constant.value}) : show_number(constant.value));
+}
+
+// Fits constants of the software profiles and judges them on the half of the rows they were not fitted on.
+Validation fitted(const Options& o) {
+  const ValidateOptions options{.rows = {.models = o.models, .recipes = o.recipes},
+                                .overrides = o.overrides,
+                                .jobs = o.jobs,
+                                .with_suspect = false,
+                                .progress = {}};
+  SoftwareFitResult result = fit_software(CsvTable::read(o.scenarios.front()), o.fit, o.fit_mode, options);
+  for (const SoftwareFit& fit : result.fits) {
+    std::string note = fit.engine + ", fitted on " + fit.fold + " (" + std::to_string(fit.rows) + " rows):";
+    for (const FittedConstant& constant : fit.constants) note += " " + show_constant(constant) + ",";
+    note.pop_back();
+    result.validation.notes.push_back(note);
+  }
+  return std::move(result.validation);
+}
+
+int validate(const Options& o) {
+  const Validation validation = o.fit.empty() ? validated(o) : fitted(o);
+  const std::vector<std::string> broken = broken_limits(validation, o.limits);
+  if (o.json) {
+    std::cout << validation_json(validation, o.by).dump(2) << '\n';
+  } else {
+    print_validation(validation, o.by, std::cout);
+  }
+  if (!o.csv.empty()) write_file(o.csv, validation_csv(validation));
+  for (const std::string& limit : broken) std::cerr << "disagg: " << limit << '\n';
+  return broken.empty() ? exit_code::kDone : exit_code::kNo;
+}
+
 int list(const Options& o) {
   if (o.what != "policies") return list_command(o.what, o.json, std::cout);
   print_choices(all_choices(), o.json, std::cout);
@@ -212,7 +275,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
                        "disagg " + std::string(version()) + " (" + std::string(compiler()) + ")");
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 done, 2 bad input, 3 some points of a sweep failed, 70 a broken invariant, 75 "
+      "Exit codes: 0 done, 1 a validation out of bounds, 2 bad input, 3 some points of a sweep failed, 70 a "
+      "broken invariant, 75 "
       "interrupted.\n"
       "First steps: disagg demo; disagg COMMAND --help shows an example of each.");
   const auto add = [&](const char* name, const char* what, const char* example) {
@@ -275,6 +339,45 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   sweep_app->add_flag("-q,--quiet", o.quiet, "No progress and no remarks on stderr");
 
+  CLI::App* validate_app =
+      add("validate", "Predict measured servers, phases or transfers and show the errors",
+          "disagg validate serving.csv --by system,model_path --max-median-ape tpot=10");
+  validate_app->add_option("file", o.scenarios, "CSV of measurements")->required()->expected(1);
+  validate_app->add_option("--kind", o.validation_kind, "What the file holds: serving, phase or transfer")
+      ->check(CLI::IsMember({"serving", "phase", "transfer"}))
+      ->capture_default_str();
+  validate_app->add_option("--by", o.by, "Also group the errors by these columns")->delimiter(',');
+  validate_app->add_option(
+      "--models", o.models,
+      "Folder of config.json files named OWNER--MODEL.json for models that are not in the "
+      "catalog");
+  validate_app->add_option("--recipes", o.recipes,
+                           "How the benchmarks were launched (JSON), instead of the built-in");
+  validate_app->add_option("--software", o.software, "Software profile of --kind phase")
+      ->capture_default_str();
+  validate_app->add_option("--set", o.overrides, "Change every pool: PATH=VALUE, e.g. software.layer='20 us'")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  validate_app
+      ->add_option("--max-median-ape", o.limits, "METRIC=PERCENT: exit with 1 if the median error is above")
+      ->take_all()
+      ->delimiter(',');
+  validate_app
+      ->add_option(
+          "--fit", o.fit,
+          "Fit these constants of the software profiles on half of the configurations, judge them on the "
+          "other: layer, prefill_layer_floor, request_latency, step, sequence, decode_scale, "
+          "prefill_scale")
+      ->delimiter(',');
+  validate_app->add_option("--fit-mode", o.fit_mode, "Rows to fit on: agg or disagg")->capture_default_str();
+  validate_app->add_option("--csv", o.csv, "Write predicted and measured values of every row here");
+  validate_app->add_flag("--with-suspect", o.with_suspect, "Also rows whose recorded topology is suspect");
+  validate_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_common(validate_app);
+
   CLI::App* list_app =
       add("list", "Show what scenarios can name: accelerators, models, links, memory, policies",
           "disagg list models --json");
@@ -289,11 +392,9 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   demo_app->add_flag("-q,--quiet", o.quiet, "No progress on stderr");
 
-  return {{run_app, [&] { return run(o); }},
-          {compare_app, [&] { return compare(o); }},
-          {sweep_app, [&] { return sweep(o); }},
-          {list_app, [&] { return list(o); }},
-          {demo_app, [&] { return demo(o); }}};
+  return {{run_app, [&] { return run(o); }},     {compare_app, [&] { return compare(o); }},
+          {sweep_app, [&] { return sweep(o); }}, {validate_app, [&] { return validate(o); }},
+          {list_app, [&] { return list(o); }},   {demo_app, [&] { return demo(o); }}};
 }
 
 // A word in the place of the command that is none: say which there are.

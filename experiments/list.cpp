@@ -118,7 +118,8 @@ void list_models(std::ostream& out) {
                modelled ? "yes" : "not yet"});
   }
   out << table << kLegend
-      << "Parameters and KV cache are computed where the model is modelled; else parameters as published.\n";
+      << "Parameters and KV cache are computed where the model is modelled; else parameters as published. KV "
+         "cache of the layers that keep the whole context.\n";
 }
 
 const std::string* find_fact(const std::vector<CatalogFact>& facts, std::string_view key) {

@@ -64,6 +64,10 @@ bool has_rates(Reader& r, const Accelerator& accelerator, const PrecisionPlan& p
   return false;
 }
 
+void assume(const std::string& what, std::vector<std::string>& assumptions) {
+  if (!what.empty() && std::ranges::find(assumptions, what) == assumptions.end()) assumptions.push_back(what);
+}
+
 // KV blocks of one data-parallel attention rank; 0, and a problem, when the model does not fit.
 BlockCount kv_blocks(Reader& r, const PoolSetup& pool, const MemoryBudget& budget,
                      std::optional<Bytes> given) {
@@ -138,7 +142,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   const auto accelerator = read_accelerator(r, "accelerator");
   const auto batching = r.variant("batching", "chunked");
   const auto policy = batching ? OneOf<BatchPolicy>::read(*batching) : std::nullopt;
-  const auto times = r.variant("service", "roofline");
+  const auto times = r.variant("service", "kernels");
   auto service = times ? OneOf<ServiceModel>::read(*times) : std::nullopt;
   // A measured table holds the engine's share already, unless the scenario adds to it.
   if (service && std::holds_alternative<MeasuredTable>(*service) && !names_software)
@@ -167,11 +171,8 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   check_parallelism(r, pool.shape);
   if (!has_rates(r, *accelerator, pool.shape.precision) || !r.problems().empty()) return std::nullopt;
   pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
-  const std::string assumption =
-      "efficiencies of " + accelerator->name + ": " + accelerator->efficiency.source;
-  if (accelerator->efficiency.assumed && std::holds_alternative<Roofline>(pool.service) &&
-      std::find(assumptions.begin(), assumptions.end(), assumption) == assumptions.end())
-    assumptions.push_back(assumption);
+  assume(assumption(pool.service, *accelerator), assumptions);
+  if (software.assumed) assume("software profile " + software.name + ": " + software.source, assumptions);
   return pool;
 }
 

@@ -280,9 +280,12 @@ class RowReader {
 
   ordered_json pool(const std::string& role, const std::string& engine, const Accelerator& accelerator,
                     const std::string& prefix, std::int64_t replicas) const {
-    ordered_json described{
-        {"name", role},         {"role", role},       {"accelerator", accelerator.name},
-        {"replicas", replicas}, {"software", engine}, {"parallelism", parallelism(table_, row_, prefix)}};
+    ordered_json described{{"name", role},
+                           {"role", role},
+                           {"accelerator", accelerator.name},
+                           {"replicas", replicas},
+                           {"software", {{"extends", engine}}},
+                           {"parallelism", parallelism(table_, row_, prefix)}};
     const double in_flight = std::ceil(concurrency_ / static_cast<double>(replicas));
     described["batching"] = batching(engine, in_flight, ranks_of(described), isl_);
     return described;

@@ -39,13 +39,13 @@ ServingPrediction predict(const ServingRow& row, const std::vector<std::string>&
   return prediction;
 }
 
-std::string state_of(const ServingRow& row, const ServingPrediction& prediction) {
+}  // namespace
+
+std::string serving_state(const ServingRow& row, const ServingPrediction& prediction) {
   if (row.slots < row.concurrency) return "capped";
   if (prediction.short_of_kv) return "kv-limited";
   return prediction.busiest_prefill > kSaturated ? "saturated" : "free";
 }
-
-}  // namespace
 
 std::vector<ServingPrediction> predict_serving(
     const std::vector<const ServingRow*>& rows, const std::vector<std::string>& pool_overrides,
@@ -98,7 +98,7 @@ Validation validate_serving(const CsvTable& table, const ValidateOptions& option
       continue;
     }
     ComparedRow compared{.id = row.id, .columns = row.columns, .predicted = {}, .measured = {}};
-    compared.columns["state"] = state_of(row, predictions[i]);
+    compared.columns["state"] = serving_state(row, predictions[i]);
     compared.predicted = {{"ttft_ms", predictions[i].ttft_ms}, {"tpot_ms", predictions[i].tpot_ms}};
     compared.measured = {{"ttft_ms", row.ttft_ms}, {"tpot_ms", row.tpot_ms}};
     validation.rows.push_back(std::move(compared));

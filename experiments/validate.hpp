@@ -26,6 +26,10 @@ struct ServingPrediction {
   std::string error;           // why there is none
 };
 
+// "capped" when fewer sequences decode at once than are in flight, "kv-limited", "saturated" when the prefill
+// pool is busy nearly all the time, else "free".
+std::string serving_state(const ServingRow& row, const ServingPrediction& prediction);
+
 // Runs each scenario in a process of its own, `jobs` at a time. `pool_overrides` are laid on every pool.
 std::vector<ServingPrediction> predict_serving(const std::vector<const ServingRow*>& rows,
                                                const std::vector<std::string>& pool_overrides,

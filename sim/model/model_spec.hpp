@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -75,7 +76,7 @@ struct ModelSpec {
   std::int64_t dense_layers() const { return num_hidden_layers - moe_layers; }
 
   // Counts of weights. Formulas: oi_cf sections 4.1, 4.4, 4.6 to 4.8. Norms, biases, attention sinks, decay
-  // constants and the gates of shared experts are not counted: together below 0.05 % of any model.
+  // constants and the gates of shared experts are not counted: below 0.1 % of every model in the catalog.
 
   // Projections of one layer: queries, keys, values, output and output gate; of sparse attention also the
   // indexer's; of Gated DeltaNet also its decay and update gates and its convolution.
@@ -102,11 +103,18 @@ struct ModelSpec {
   // them.
   Bytes state_bytes(Attention) const;
 
-  // For models with full attention and dense layers only.
+  // Of one layer, for models with full attention and dense layers only: others break an invariant.
   std::int64_t kv_elements_per_token_per_layer() const;
   double attention_parameters_per_layer() const;
   double ffn_parameters_per_layer() const;
 };
+
+// A config.json of Hugging Face. The model is named after the file if that is called "owner--model.json",
+// else as the file says ("_name_or_path"), else after its folder. Of a model that also sees or hears, the
+// language model alone is read, and the note says so. Problems that `problems` gets: an architecture, a key
+// that changes the work of a layer, or a number format that is not understood, all by name; sizes that are
+// missing or contradict each other. Throws ConfigError where the file cannot be read or is not JSON.
+std::optional<ModelSpec> read_hf_file(const std::filesystem::path& file, Problems& problems);
 
 // The catalog embedded in the program, parsed once.
 std::span<const ModelSpec> models();

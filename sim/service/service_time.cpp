@@ -5,6 +5,7 @@
 
 #include "sim/base/expect.hpp"
 #include "sim/service/csv_columns.hpp"
+#include "sim/service/fitted_kernels.hpp"
 #include "sim/service/roofline_kernels.hpp"
 
 namespace disagg {
@@ -12,7 +13,30 @@ namespace {
 
 double count(std::int64_t n) { return static_cast<double>(n); }
 
+KernelConstants constants_of(const FittedForms& forms, const Accelerator& accelerator) {
+  return forms.constants.empty() ? kernel_constants(accelerator.name)
+                                 : kernel_constants(accelerator.name, forms.constants);
+}
+
+std::unique_ptr<KernelTimes> make_kernels(const ServiceModel& model, const Accelerator& accelerator) {
+  if (const auto* forms = std::get_if<FittedForms>(&model))
+    return std::make_unique<FittedKernels>(accelerator, constants_of(*forms, accelerator));
+  return std::make_unique<RooflineKernels>(accelerator);
+}
+
 }  // namespace
+
+FittedForms FittedForms::read(Reader& r) {
+  FittedForms forms;
+  if (!r.has("constants")) return forms;
+  forms.constants = r.file("constants");
+  try {
+    kernel_constants("", forms.constants);
+  } catch (const ConfigError& error) {
+    r.fail("constants", error.what());
+  }
+  return forms;
+}
 
 MeasuredTable MeasuredTable::read(Reader& r) {
   MeasuredTable table;
@@ -46,11 +70,19 @@ MeasuredTable MeasuredTable::read(Reader& r) {
   return table;
 }
 
+std::string assumption(const ServiceModel& model, const Accelerator& accelerator) {
+  if (const auto* forms = std::get_if<FittedForms>(&model))
+    return FittedKernels(accelerator, constants_of(*forms, accelerator)).assumption();
+  if (std::holds_alternative<Roofline>(model) && accelerator.efficiency.assumed)
+    return "efficiencies of " + accelerator.name + ": " + accelerator.efficiency.source;
+  return {};
+}
+
 ServiceTime::ServiceTime(const ServiceModel& model, const ReplicaShape& shape)
     : model_(model),
       shape_(shape),
       work_(shape.model, shape.precision),
-      kernels_(std::make_unique<RooflineKernels>(shape.accelerator)),
+      kernels_(make_kernels(model, shape.accelerator)),
       times_(*kernels_, shape),
       pp_(count(shape.parallelism.pp)) {}
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -15,6 +16,16 @@
 #include "sim/service/transformer_times.hpp"
 
 namespace disagg {
+
+// Kernel times by closed forms fitted to measured kernels (fitted_kernels.hpp).
+struct FittedForms {
+  static constexpr std::string_view kind = "kernels";
+  static constexpr std::string_view summary =
+      "sum over kernels by closed forms fitted to measurements, and the software's overheads";
+  static FittedForms read(Reader& r);
+
+  std::filesystem::path constants;  // file of `disagg calibrate`; empty: those in the program
+};
 
 // Datasheet times: every kernel takes max(FLOPs / (peak x efficiency), bytes / (bandwidth x efficiency)).
 struct Roofline {
@@ -37,7 +48,11 @@ struct MeasuredTable {
   bool extrapolate = false;      // outside the table: extend the first and last line, or hold its ends
 };
 
-using ServiceModel = std::variant<Roofline, MeasuredTable>;
+using ServiceModel = std::variant<FittedForms, Roofline, MeasuredTable>;
+
+// What of a service model was neither measured on this accelerator nor is on its datasheet, in words; empty
+// when nothing.
+std::string assumption(const ServiceModel& model, const Accelerator& accelerator);
 
 // What one data-parallel attention rank does in a step.
 struct RankStep {

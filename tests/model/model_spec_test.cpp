@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "embedded.hpp"
+#include "sim/base/expect.hpp"
 
 namespace disagg {
 namespace {
@@ -44,66 +45,6 @@ std::string problem(std::string_view scenario) {
   }
   return "no problem";
 }
-
-// A folder with a scenario that refers to models/llama/config.json below it, for as long as this lives.
-class ScenarioFolder {
- public:
-  explicit ScenarioFolder(std::string_view hf_config) {
-    std::filesystem::create_directories(folder_ / "models/llama");
-    std::ofstream(folder_ / "models/llama/config.json") << hf_config;
-    std::ofstream(scenario()) << R"({"model": {"hf_config": "models/llama/config.json"}})";
-  }
-  ScenarioFolder(const ScenarioFolder&) = delete;
-  ScenarioFolder& operator=(const ScenarioFolder&) = delete;
-  ~ScenarioFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-
-  std::filesystem::path scenario() const { return folder_ / "scenario.json"; }
-
- private:
-  std::filesystem::path folder_ =
-      std::filesystem::temp_directory_path() / ("disagg-model-" + std::to_string(getpid()));
-};
-
-ModelSpec read_hf(const nlohmann::json& config) {
-  const ScenarioFolder folder(config.dump());
-  return read_from(load_config(folder.scenario()));
-}
-
-std::string hf_problem(const nlohmann::json& config) {
-  try {
-    read_hf(config);
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "no problem";
-}
-
-nlohmann::json with(nlohmann::json config, const nlohmann::json& changes) {
-  config.update(changes);
-  return config;
-}
-
-nlohmann::json without(nlohmann::json config, const char* key) {
-  config.erase(key);
-  return config;
-}
-
-const nlohmann::json kLlama8B = nlohmann::json::parse(R"({
-  "architectures": ["LlamaForCausalLM"], "attention_bias": false, "bos_token_id": 128000,
-  "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02, "intermediate_size": 14336,
-  "max_position_embeddings": 131072, "mlp_bias": false, "model_type": "llama", "num_attention_heads": 32,
-  "num_hidden_layers": 32, "num_key_value_heads": 8, "pretraining_tp": 1, "rms_norm_eps": 1e-05,
-  "rope_scaling": {"factor": 8.0, "rope_type": "llama3"}, "rope_theta": 500000.0,
-  "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_cache": true, "vocab_size": 128256})");
-
-const nlohmann::json kQwen3 = nlohmann::json::parse(R"({
-  "model_type": "qwen3", "head_dim": 128, "hidden_size": 5120, "intermediate_size": 25600,
-  "max_position_embeddings": 40960, "max_window_layers": 64, "num_attention_heads": 64,
-  "num_hidden_layers": 64, "num_key_value_heads": 8, "sliding_window": null, "tie_word_embeddings": false,
-  "use_sliding_window": false, "vocab_size": 151936})");
 
 TEST_CASE("The catalog holds 18 models, each with a source", "[model]") {
   CHECK(models().size() == 18);
@@ -151,18 +92,158 @@ TEST_CASE("Every model adds up to what its catalog row says", "[model]") {
   }
 }
 
-TEST_CASE("One Llama-70B layer has 151 million attention and 705 million FFN weights", "[model]") {
-  const ModelSpec& m = model("meta-llama/Llama-3.1-70B");
-  CHECK(m.attention_parameters_per_layer() == 2.0 * 8192 * 64 * 128 + 2.0 * 8192 * 8 * 128);
-  CHECK(m.ffn_parameters_per_layer() == 3.0 * 8192 * 28672);
-  CHECK(m.embedding_parameters() == 128256.0 * 8192);
-  CHECK(m.kv_elements_per_token_per_layer() == 2048);
+// Total over the layers.
+double kv_elements(const ModelSpec& m, Attention attention) {
+  return static_cast<double>(m.layers_with(attention)) * m.kv_elements_per_token(attention);
 }
 
-TEST_CASE("Heads of Qwen3-32B are wider than its hidden size over its heads", "[model]") {
-  const ModelSpec& m = model("Qwen/Qwen3-32B");
-  CHECK(m.head_dim == 128);
-  CHECK(m.hidden_size / m.num_attention_heads == 80);
+TEST_CASE("KV caches and states of the catalog are as published", "[model]") {
+  CHECK(2 * model("meta-llama/Llama-3.1-70B").growing_kv_elements_per_token() == 327'680);
+  CHECK(2 * model("deepseek-ai/DeepSeek-V3").growing_kv_elements_per_token() == 70'272);
+  CHECK(2 * model("deepseek-ai/DeepSeek-V3.2").growing_kv_elements_per_token() == 70'272 + 15'616);
+  CHECK(2 * model("bigscience/bloom").growing_kv_elements_per_token() == 4'014'080);
+
+  // windows: what grows with the context, what does not, and how much the latter holds at most
+  const ModelSpec& gpt_oss = model("openai/gpt-oss-120b");
+  CHECK(2 * gpt_oss.growing_kv_elements_per_token() == 36'864);
+  CHECK(2 * (kv_elements(gpt_oss, Attention::full) + kv_elements(gpt_oss, Attention::sliding)) == 73'728);
+  CHECK(2 * kv_elements(gpt_oss, Attention::sliding) * static_cast<double>(gpt_oss.sliding_window_tokens) ==
+        4'718'592);
+  const ModelSpec& scout = model("meta-llama/Llama-4-Scout-17B-16E-Instruct");
+  CHECK(2 * scout.growing_kv_elements_per_token() == 49'152);
+  CHECK(2 * (kv_elements(scout, Attention::full) + kv_elements(scout, Attention::chunked)) == 196'608);
+  CHECK(2 * kv_elements(scout, Attention::chunked) * static_cast<double>(scout.attention_chunk_tokens) ==
+        1'207'959'552);
+
+  const ModelSpec& minimax = model("MiniMaxAI/MiniMax-Text-01");
+  CHECK(minimax.layers_with(Attention::linear) == 70);
+  CHECK(2 * minimax.growing_kv_elements_per_token() == 40'960);
+  CHECK(70 * minimax.state_bytes(Attention::linear) == Bytes{293'601'280});
+  CHECK_FALSE(minimax.has_gated_delta_rule());
+  const ModelSpec& next = model("Qwen/Qwen3-Next-80B-A3B");
+  CHECK(next.layers_with(Attention::linear) == 36);
+  CHECK(2 * next.growing_kv_elements_per_token() == 24'576);
+  CHECK(36 * next.state_elements(Attention::linear) == 75'497'472 / 4 + 884'736);
+  CHECK(36 * next.state_bytes(Attention::linear) == Bytes{75'497'472 + 2 * 884'736});
+  CHECK(next.has_gated_delta_rule());
+}
+
+TEST_CASE("Only linear layers keep a state, and only they cache no tokens", "[model]") {
+  for (const ModelSpec& m : models()) {
+    CAPTURE(m.name);
+    std::int64_t layers = 0;
+    for (const Attention attention : kAttentionKinds) {
+      if (m.layers_with(attention) == 0) continue;
+      layers += m.layers_with(attention);
+      CAPTURE(name(attention));
+      CHECK((m.state_elements(attention) > 0) == (attention == Attention::linear));
+      CHECK((m.state_bytes(attention) > Bytes{0}) == (attention == Attention::linear));
+      CHECK((m.kv_elements_per_token(attention) == 0) == (attention == Attention::linear));
+      CHECK(m.attention_parameters(attention) > 0);
+    }
+    CHECK(layers == m.num_hidden_layers);
+  }
+}
+
+// With MiniMax's 8 KV heads of 128, a layer's state weighs as much as the 16-bit cache of 1,024 tokens.
+TEST_CASE("Below 1,024 tokens a lightning layer keeps more than a full layer would", "[model]") {
+  const ModelSpec& m = model("MiniMaxAI/MiniMax-Text-01");
+  CHECK(m.state_bytes(Attention::linear) / Bytes{2 * m.kv_elements_per_token(Attention::full)} == 1024);
+}
+
+TEST_CASE("Weights of one layer follow from its sizes", "[model]") {
+  const ModelSpec& llama = model("meta-llama/Llama-3.1-70B");
+  CHECK(llama.attention_parameters(Attention::full) == 2.0 * 8192 * 64 * 128 + 2.0 * 8192 * 8 * 128);
+  CHECK(llama.dense_ffn_parameters() == 3.0 * 8192 * 28672);
+  CHECK(llama.embedding_parameters() == 128256.0 * 8192);
+  CHECK(llama.head_parameters() == 128256.0 * 8192);
+  CHECK(model("bigscience/bloom").dense_ffn_parameters() == 2.0 * 14336 * 57344);
+  CHECK(model("bigscience/bloom").head_parameters() == 250880.0 * 14336);  // although it is the input table
+
+  const ModelSpec& v3 = model("deepseek-ai/DeepSeek-V3");
+  const double latent =
+      7168.0 * 1536 + 1536.0 * 128 * 192 + 7168.0 * 576 + 512.0 * 128 * 256 + 128.0 * 128 * 7168;
+  CHECK(v3.attention_parameters(Attention::mla) == latent);
+  CHECK(v3.expert_parameters() == 3.0 * 7168 * 2048);
+  CHECK(v3.shared_experts_parameters() == v3.expert_parameters());
+  CHECK(v3.router_parameters() == 7168.0 * 256);
+  CHECK(v3.dense_layers() == 3);
+  CHECK(v3.num_nextn_predict_layers == 1);
+  const ModelSpec& v32 = model("deepseek-ai/DeepSeek-V3.2");
+  CHECK(v32.attention_parameters(Attention::mla_sparse) == latent + 1536.0 * 64 * 128 + 7168.0 * (128 + 64));
+  ModelSpec lite = v3;
+  lite.q_lora_rank = 0;  // queries straight from the hidden state
+  CHECK(lite.attention_parameters(Attention::mla) ==
+        latent - 7168.0 * 1536 - 1536.0 * 128 * 192 + 7168.0 * 128 * 192);
+
+  const ModelSpec& next = model("Qwen/Qwen3-Next-80B-A3B");
+  CHECK(next.attention_parameters(Attention::full) == 2048.0 * 256 * (3 * 16 + 2 * 2));  // with output gate
+  CHECK(next.attention_parameters(Attention::linear) ==
+        2048.0 * (2 * 2048 + 2 * 4096 + 2 * 32) + 4096.0 * 2048 + 8192.0 * 4);
+  const ModelSpec& minimax = model("MiniMaxAI/MiniMax-Text-01");
+  CHECK(minimax.attention_parameters(Attention::linear) == 5.0 * 6144 * 8192);  // Q, K, V, gate, output
+}
+
+// gpt-oss 5.71 -> 5.13e9, MiniMax 48.40 -> 45.94e9: oi_cf section 6
+TEST_CASE("Published active parameters leave out one or both embedding tables", "[model]") {
+  const ModelSpec& gpt_oss = model("openai/gpt-oss-120b");
+  CHECK(gpt_oss.active_parameters() - gpt_oss.embedding_parameters() ==
+        Approx(*gpt_oss.params_active_published).epsilon(0.01));
+  const ModelSpec& minimax = model("MiniMaxAI/MiniMax-Text-01");
+  CHECK(minimax.active_parameters() - 2 * minimax.embedding_parameters() ==
+        Approx(*minimax.params_active_published).epsilon(0.001));
+  for (const ModelSpec& m : models()) {
+    CAPTURE(m.name);
+    CHECK(m.active_parameters() <= m.parameters());
+    CHECK((m.active_parameters() == m.parameters()) == !m.is_moe());
+    if (!m.params_active_published) continue;
+    CHECK(*m.params_active_published < 1.02 * m.active_parameters());
+    const double tables = m.embedding_parameters() + (m.tie_word_embeddings ? 0 : m.head_parameters());
+    CHECK(*m.params_active_published > 0.9 * (m.active_parameters() - tables));
+  }
+}
+
+TEST_CASE("A pattern that does not divide the layers ends in its middle", "[model]") {
+  ModelSpec m;
+  m.num_hidden_layers = 34;
+  m.attention_pattern = {Attention::sliding, Attention::sliding, Attention::full};
+  CHECK(m.layers_with(Attention::full) == 11);
+  CHECK(m.layers_with(Attention::sliding) == 23);
+  CHECK(m.layers_with(Attention::linear) == 0);
+}
+
+TEST_CASE("Mixtures of layers that are not understood are refused by name", "[model]") {
+  ModelSpec m;
+  m.attention_pattern = {Attention::sliding, Attention::chunked};
+  CHECK(m.not_modelled() == "sliding and chunked layers in one model are not modelled");
+  m.attention_pattern = {Attention::mla, Attention::mla_sparse};
+  CHECK(m.not_modelled() == "latent attention with an indexer in some layers only is not modelled");
+  m.attention_pattern = {Attention::mla, Attention::full};
+  CHECK(m.not_modelled() == "latent and grouped-query attention in one model are not modelled");
+  m.attention_pattern = {Attention::linear, Attention::sliding, Attention::full};
+  CHECK_FALSE(m.not_modelled().has_value());
+}
+
+TEST_CASE("Counts for plain models refuse others", "[model]") {
+  CHECK(model("meta-llama/Llama-3.1-70B").kv_elements_per_token_per_layer() == 2048);
+  CHECK_THROWS_AS(model("openai/gpt-oss-120b").kv_elements_per_token_per_layer(), BrokenInvariant);
+  CHECK_THROWS_AS(model("mistralai/Mixtral-8x22B-v0.1").ffn_parameters_per_layer(), BrokenInvariant);
+}
+
+TEST_CASE("Heads are not as wide as the hidden size over the heads in six families", "[model]") {
+  struct Heads {
+    const char* name;
+    std::int64_t head_dim, quotient;
+  };
+  for (const auto& [name, head_dim, quotient] :
+       {Heads{"Qwen/Qwen3-32B", 128, 80}, Heads{"Qwen/Qwen3-235B-A22B", 128, 64},
+        Heads{"Qwen/Qwen3-Next-80B-A3B", 256, 128}, Heads{"openai/gpt-oss-120b", 64, 45},
+        Heads{"MiniMaxAI/MiniMax-Text-01", 128, 96}, Heads{"MiniMaxAI/MiniMax-M1-80k", 128, 96}}) {
+    CAPTURE(name);
+    const ModelSpec& m = model(name);
+    CHECK(m.head_dim == head_dim);
+    CHECK(m.hidden_size / m.num_attention_heads == quotient);
+  }
 }
 
 // bytes per token = layers x 2 x KV heads x head width x bytes per element
@@ -181,17 +262,23 @@ TEST_CASE("48 layers of 64 heads keep 1,572,864, 196,608 and 24,576 B a token wi
   CHECK(bytes_per_token(1) == 24'576);
 }
 
-TEST_CASE("Fields of models that are not modelled are read all the same", "[model]") {
+TEST_CASE("Rows of the catalog hold what their kind of model needs", "[model]") {
   const ModelSpec& r1 = model("deepseek-ai/DeepSeek-R1");
+  CHECK(r1.has_latent_attention());
   CHECK(r1.kv_lora_rank == 512);
   CHECK(r1.qk_rope_head_dim == 64);
   CHECK(r1.num_key_value_heads == 0);
   CHECK(r1.moe_layers == 58);
+  CHECK(r1.first_dense_layers == 3);
   CHECK(r1.num_experts_per_tok == 8);
   CHECK(r1.attention_pattern == std::vector{Attention::mla});
-  CHECK(model("openai/gpt-oss-120b").sliding_window_tokens == 128);
-  CHECK(model("meta-llama/Llama-4-Scout-17B-16E-Instruct").attention_chunk_tokens == 8192);
-  CHECK(model("Qwen/Qwen3-Next-80B-A3B").attention_pattern.size() == 4);
+  CHECK(r1.published_quantization == "fp8-block");
+  CHECK_FALSE(r1.expert_weight_bits.has_value());
+  CHECK(model("deepseek-ai/DeepSeek-V3.2").index_topk == 2048);
+  CHECK(model("meta-llama/Llama-4-Maverick-17B-128E-Instruct").moe_layer_step == 2);
+  CHECK(model("openai/gpt-oss-120b").published_quantization == "mxfp4");
+  CHECK(model("openai/gpt-oss-120b").expert_weight_bits == 4.25);
+  CHECK_FALSE(model("openai/gpt-oss-120b").has_latent_attention());
 }
 
 TEST_CASE("A model is read by its full name or the last part of it, in any case", "[model]") {
@@ -241,111 +328,87 @@ TEST_CASE("Mistakes in an inline model are found all at once", "[model]") {
                  Contains("model.intermediate_size: must be at most 1000000000"));
 }
 
+TEST_CASE("An inline mixture of experts with latent attention is read", "[model]") {
+  const ModelSpec m = read(R"({"model": {"num_hidden_layers": 6, "hidden_size": 512,
+      "num_attention_heads": 8, "vocab_size": 1000, "intermediate_size": 2048,
+      "attention_pattern": ["mla"], "kv_lora_rank": 64, "qk_nope_head_dim": 32, "qk_rope_head_dim": 16,
+      "v_head_dim": 32, "num_experts": 16, "num_experts_per_tok": 2, "moe_intermediate_size": 128,
+      "moe_layers": 4, "n_shared_experts": 1, "shared_expert_intermediate_size": 128}})");
+  CHECK(m.first_dense_layers == 2);  // dense layers come first unless they are said to alternate
+  const double attention = 512.0 * 8 * 48 + 512 * 80 + 64 * 8 * 64 + 8 * 32 * 512;
+  CHECK(m.parameters() ==
+        6 * attention + 2 * 3.0 * 512 * 2048 + 4 * (17 * 3.0 * 512 * 128 + 512 * 16) + 2.0 * 1000 * 512);
+  CHECK(m.active_parameters() == m.parameters() - 4 * 14 * 3.0 * 512 * 128);
+  CHECK(m.growing_kv_elements_per_token() == 6 * 80);
+}
+
+TEST_CASE("Sizes of experts, windows and linear layers are required where they matter, and only there",
+          "[model]") {
+  const auto wrong = [](const std::string& fields) {
+    return problem(R"({"model": {"num_hidden_layers": 4, "hidden_size": 512, "num_attention_heads": 8,
+        "vocab_size": 1000, "intermediate_size": 2048, )" +
+                   fields + "}}");
+  };
+  CHECK_THAT(wrong(R"("attention_pattern": ["sliding", "full"])"),
+             Contains("model: 'sliding_window_tokens' is missing"));
+  CHECK_THAT(wrong(R"("sliding_window_tokens": 128)"),
+             Contains("model.sliding_window_tokens: needs the attention pattern \"sliding\""));
+  CHECK_THAT(wrong(R"("attention_pattern": ["mla_sparse"])"),
+             Contains("'q_lora_rank' is missing") && Contains("'index_topk' is missing"));
+  CHECK_THAT(wrong(R"("attention_pattern": ["linear"])"), Contains("'linear_num_key_heads' is missing"));
+  CHECK_THAT(wrong(R"("linear_conv_kernel_dim": 4)"), Contains("needs the attention pattern \"linear\""));
+  CHECK_THAT(wrong(R"("num_experts_per_tok": 2)"), Contains("num_experts_per_tok: needs 'num_experts'"));
+  CHECK_THAT(wrong(R"("num_experts": 4)"),
+             Contains("'num_experts_per_tok' is missing") && Contains("'moe_layers' is missing"));
+  const std::string experts = R"("num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 64, )";
+  CHECK_THAT(wrong(experts + R"("moe_layers": 5)"),
+             Contains("model.moe_layers: is greater than the number of layers, 4"));
+  CHECK_THAT(wrong(experts + R"("moe_layers": 4, "moe_layer_step": 2)"),
+             Contains("model.moe_layers: is 4, but first_dense_layers and moe_layer_step give 2"));
+  CHECK_THAT(wrong(experts + R"("moe_layers": 4, "n_shared_experts": 1)"),
+             Contains("'shared_expert_intermediate_size' is missing"));
+  CHECK_THAT(wrong(R"("num_experts": 4, "num_experts_per_tok": 5, "moe_intermediate_size": 64,
+                      "moe_layers": 4)"),
+             Contains("model.num_experts_per_tok: is greater than the number of experts, 4"));
+  CHECK_THAT(wrong(R"("published_quantization": "fp8-blok")"),
+             Contains("model.published_quantization: 'fp8-blok' is unknown; known: fp8 fp8-block int8 int4 "
+                      "nvfp4 mxfp4; did you mean 'fp8-block'?"));
+}
+
 TEST_CASE("A latent KV rank without latent attention is a contradiction", "[model]") {
   CHECK_THAT(problem(R"({"model": {"num_hidden_layers": 4, "hidden_size": 512, "num_attention_heads": 8,
       "vocab_size": 1000, "intermediate_size": 2048, "kv_lora_rank": 64}})"),
              Contains("model.kv_lora_rank: needs the attention pattern \"mla\""));
 }
 
+// A folder with a scenario that refers to models/llama/config.json below it, for as long as this lives.
+class ScenarioFolder {
+ public:
+  explicit ScenarioFolder(std::string_view hf_config) {
+    std::filesystem::create_directories(folder_ / "models/llama");
+    std::ofstream(folder_ / "models/llama/config.json") << hf_config;
+    std::ofstream(scenario()) << R"({"model": {"hf_config": "models/llama/config.json"}})";
+  }
+  ScenarioFolder(const ScenarioFolder&) = delete;
+  ScenarioFolder& operator=(const ScenarioFolder&) = delete;
+  ~ScenarioFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+
+  std::filesystem::path scenario() const { return folder_ / "scenario.json"; }
+
+ private:
+  std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("disagg-model-" + std::to_string(getpid()));
+};
+
 TEST_CASE("A config.json of Hugging Face is read relative to the scenario's file", "[model]") {
-  const ModelSpec m = read_hf(kLlama8B);
+  const ScenarioFolder folder(R"({"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336,
+      "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8, "vocab_size": 128256})");
+  const ModelSpec m = read_from(load_config(folder.scenario()));
   CHECK(m.parameters() == 8'029'995'008.0);
-  CHECK(m.head_dim == 128);
-  CHECK(m.max_position_embeddings == 131072);
   CHECK(m.name == "llama");  // the folder that holds the file
-  CHECK_FALSE(m.not_modelled().has_value());
-  CHECK(read_hf(with(kLlama8B, {{"_name_or_path", "meta-llama/Llama-3.1-8B"}})).name ==
-        "meta-llama/Llama-3.1-8B");
-}
-
-TEST_CASE("Silence and null in a config.json mean what they mean to the transformers library", "[model]") {
-  const ModelSpec mha = read_hf(without(without(kLlama8B, "num_key_value_heads"), "tie_word_embeddings"));
-  CHECK(mha.num_key_value_heads == 32);
-  CHECK_FALSE(mha.tie_word_embeddings);
-  CHECK(read_hf(with(kLlama8B, {{"head_dim", nullptr}})).head_dim == 128);
-  CHECK(read_hf(with(kLlama8B, {{"head_dim", 64}})).head_dim == 64);
-  CHECK_THAT(hf_problem(without(kQwen3, "num_key_value_heads")),
-             Contains("'num_key_value_heads' is missing"));
-  CHECK_THAT(hf_problem(without(kQwen3, "head_dim")), Contains("'head_dim' is missing"));
-  CHECK(read_hf(with(kLlama8B, {{"quantization_config", {{"quant_method", "fp8"}}}}))
-            .note.starts_with("Published"));
-}
-
-TEST_CASE("Config files of Qwen, BLOOM, OPT, GPT-NeoX and Mistral are understood", "[model]") {
-  const ModelSpec qwen = read_hf(kQwen3);
-  CHECK(qwen.parameters() == 32'761'446'400.0);
-  CHECK_FALSE(qwen.not_modelled().has_value());
-
-  const ModelSpec bloom = read_hf({{"model_type", "bloom"},
-                                   {"n_layer", 70},
-                                   {"num_attention_heads", 112},
-                                   {"n_embed", 14336},
-                                   {"vocab_size", 250880},
-                                   {"n_inner", nullptr}});
-  CHECK(bloom.parameters() == 176'234'168'320.0);
-  CHECK(bloom.tie_word_embeddings);
-
-  const nlohmann::json opt{{"model_type", "opt"},
-                           {"num_hidden_layers", 48},
-                           {"num_attention_heads", 72},
-                           {"hidden_size", 9216},
-                           {"ffn_dim", 36864},
-                           {"vocab_size", 50272},
-                           {"word_embed_proj_dim", 9216},
-                           {"max_position_embeddings", 2048}};
-  CHECK(read_hf(opt).parameters() == 48 * 12.0 * 9216 * 9216 + 50272.0 * 9216);
-  CHECK_THAT(hf_problem(with(opt, {{"word_embed_proj_dim", 512}})), Contains("word_embed_proj_dim: "));
-
-  const ModelSpec neox = read_hf({{"model_type", "gpt_neox"},
-                                  {"num_hidden_layers", 44},
-                                  {"num_attention_heads", 64},
-                                  {"hidden_size", 6144},
-                                  {"intermediate_size", 24576},
-                                  {"vocab_size", 50432}});
-  CHECK(neox.parameters() == 44 * 12.0 * 6144 * 6144 + 2 * 50432.0 * 6144);
-
-  const nlohmann::json mistral = with(kLlama8B, {{"model_type", "mistral"}, {"sliding_window", nullptr}});
-  CHECK_FALSE(read_hf(mistral).not_modelled().has_value());
-}
-
-TEST_CASE("Sliding windows of a config.json reach the model", "[model]") {
-  const nlohmann::json mistral = with(kLlama8B, {{"model_type", "mistral"}, {"sliding_window", 4096}});
-  CHECK(read_hf(mistral).sliding_window_tokens == 4096);
-  CHECK(read_hf(mistral).layers_with(Attention::sliding) == 32);
-  CHECK_THAT(hf_problem(without(mistral, "sliding_window")), Contains("'sliding_window' is missing"));
-
-  const ModelSpec upper = read_hf(
-      with(kQwen3, {{"use_sliding_window", true}, {"sliding_window", 4096}, {"max_window_layers", 48}}));
-  CHECK(upper.attention_pattern.size() == 64);
-  CHECK(std::ranges::count(upper.attention_pattern, Attention::sliding) == 16);
-  CHECK(upper.attention_pattern[47] == Attention::full);
-  CHECK(upper.attention_pattern[48] == Attention::sliding);
-
-  std::vector<std::string> types(64, "full_attention");
-  CHECK_FALSE(read_hf(with(kQwen3, {{"layer_types", types}})).not_modelled().has_value());
-  types[1] = "sliding_attention";
-  CHECK(read_hf(with(kQwen3, {{"layer_types", types}, {"sliding_window", 128}}))
-            .layers_with(Attention::sliding) == 1);
-  types[1] = "mamba";
-  CHECK_THAT(hf_problem(with(kQwen3, {{"layer_types", types}})), Contains("layer_types: 'mamba' is unknown"));
-  CHECK_THAT(hf_problem(with(kLlama8B, {{"sliding_window", 4096}})),
-             Contains("sliding_window: is not understood for architecture 'llama'"));
-}
-
-TEST_CASE("An architecture or a key that is not understood is refused by name", "[model]") {
-  CHECK_THAT(
-      hf_problem({{"model_type", "mamba2"}, {"hidden_size", 4096}}),
-      Contains("models/llama/config.json:1:") &&
-          Contains("model_type: architecture 'mamba2' is not understood; known: bloom gpt_neox llama mistral "
-                   "opt qwen2 qwen3"));
-  CHECK_THAT(hf_problem({{"hidden_size", 4096}}), Contains("'model_type' is missing"));
-  CHECK_THAT(hf_problem(with(kLlama8B, {{"num_local_experts", 8}})),
-             Contains("num_local_experts: is not understood for architecture 'llama'"));
-  CHECK_THAT(hf_problem(with(kLlama8B, {{"kv_lora_rank", 512}})),
-             Contains("kv_lora_rank: is not understood"));
-  CHECK_THAT(hf_problem(with(kLlama8B, {{"text_config", {{"hidden_size", 1}}}})),
-             Contains("text_config: is not"));
-  CHECK(hf_problem(with(kLlama8B, {{"num_local_experts", 0}})) == "no problem");
 }
 
 TEST_CASE("A config.json that cannot be read is a problem of the scenario", "[model]") {

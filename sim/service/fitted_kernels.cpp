@@ -1,0 +1,226 @@
+#include "sim/service/fitted_kernels.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/base/expect.hpp"
+#include "sim/service/query_key_pairs.hpp"
+
+namespace disagg {
+namespace {
+
+// Of the H100, for accelerators whose makers do not publish them.
+constexpr double kProcessors = 132;
+constexpr double kL2 = 50e6;
+// Share of a network port's rate that collectives between scale-up domains reach: assumed, as measured for
+// DeepEP's messages (0.93 to 0.96).
+constexpr double kPortShare = 0.93;
+// Processors that the exchange of experts is given in normal mode: DeepEP's default.
+constexpr double kExchangeProcessors = 20;
+
+std::size_t index(Precision format) { return static_cast<std::size_t>(format); }
+
+StepParts parts_of(const KernelForm& form) {
+  StepParts parts{.overhead = Seconds{form.launch}};
+  (form.computes ? parts.compute : parts.bandwidth) = Seconds{form.time};
+  return parts;
+}
+
+DecodeAttention coefficients(const DecodeAttentionForm& form) {
+  return {.launch = Seconds{form.launch},
+          .deep = Seconds{form.deep},
+          .deep_beyond = kDeepContext,
+          .wave = Seconds{form.wave},
+          .memory_per_token = Seconds{form.memory_per_token},
+          .serial_per_token = Seconds{form.serial_per_token},
+          .overlap = form.overlap};
+}
+
+const Accelerator* find_accelerator(const std::string& name) {
+  const auto found = std::ranges::find(accelerators(), name, &Accelerator::name);
+  return found == accelerators().end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+FittedKernels::FittedKernels(const Accelerator& accelerator, const KernelConstants& constants)
+    : accelerator_(accelerator), constants_(constants) {
+  expect(accelerator.bf16.has_value() && accelerator.memory_bandwidth.has_value(),
+         "an accelerator without rates was accepted");
+}
+
+std::string FittedKernels::assumption() const {
+  // Any family tells: an accelerator is measured as a whole or not at all.
+  const std::string& measured = constants_.gemm[index(Precision::bf16)]->accelerator;
+  std::string text;
+  if (measured != accelerator_.name)
+    text = "kernel constants of " + accelerator_.name + ": those of " + measured +
+           " with the rates of its own datasheet";
+  if (!accelerator_.processors) text += std::string(text.empty() ? "" : "; ") + "132 processors, as the H100";
+  return text;
+}
+
+KernelDevice FittedKernels::device(Precision format) const {
+  return {.peak = accelerator_.peak(format)->si,
+          .memory = accelerator_.memory_bandwidth->si,
+          .scale_up = 0,
+          .processors = accelerator_.processors ? static_cast<double>(*accelerator_.processors) : kProcessors,
+          .l2 = accelerator_.l2_capacity ? accelerator_.l2_capacity->si : kL2};
+}
+
+double FittedKernels::kv_bandwidth(Precision kv, const std::string& measured_on) const {
+  const double own = accelerator_.memory_bandwidth->si;
+  const Accelerator* measured = find_accelerator(measured_on);
+  if (bytes_per_element(kv) >= 2 || measured == nullptr || measured->name == accelerator_.name) return own;
+  const double converting = measured->memory_bandwidth->si *
+                            (*accelerator_.peak(Precision::bf16) / *measured->peak(Precision::bf16));
+  return std::min(own, converting);
+}
+
+double FittedKernels::scale_up() const {
+  expect(accelerator_.scale_up_bandwidth.has_value(),
+         "a collective on an accelerator without a scale-up link");
+  return accelerator_.scale_up_bandwidth->si;
+}
+
+double FittedKernels::port() const {
+  expect(accelerator_.nic_bandwidth.has_value(),
+         "a collective between scale-up domains of an accelerator without a network port");
+  return accelerator_.nic_bandwidth->si;
+}
+
+StepParts FittedKernels::gemm(Precision format, double m, double n, double k) const {
+  const GemmConstants& c = constants_.gemm[index(format)]->constants;
+  const double weight = bytes_per_element(format);
+  // Products of weights in 4-bit integers run on 16-bit activations.
+  const bool wide = format == Precision::int4 || weight >= 2;
+  return parts_of(gemm_form(c, device(format),
+                            {.m = m,
+                             .n = n,
+                             .k = k,
+                             .weight_bytes = weight,
+                             .activation_bytes = wide ? 2 : weight,
+                             .split_k = wide}));
+}
+
+StepParts FittedKernels::prefill_attention(const AttentionHeads& heads, Precision kv,
+                                           std::span<const PrefillChunk> chunks) const {
+  const auto& fitted = *constants_.prefill_attention[index(kv)];
+  PrefillAttentionShape shape{.heads = heads.heads,
+                              .kv_heads = heads.kv_heads,
+                              .head_dim = heads.head_dim,
+                              .window = static_cast<double>(heads.reach.tokens),
+                              .packed = fitted.packed};
+  for (const PrefillChunk& chunk : chunks)
+    add_prompt(shape, static_cast<double>(chunk.tokens),
+               query_key_pairs(heads.reach, chunk.prefix, chunk.tokens),
+               static_cast<double>(chunk.prefix + chunk.tokens));
+  return parts_of(prefill_attention_form(fitted.constants, device(Precision::bf16), shape));
+}
+
+DecodeAttention FittedKernels::decode_attention(const AttentionHeads& heads, Precision kv,
+                                                double sequences) const {
+  const auto& fitted = *constants_.decode_attention[index(kv)];
+  KernelDevice here = device(Precision::bf16);
+  here.memory = kv_bandwidth(kv, fitted.accelerator);
+  return coefficients(decode_attention_form(fitted.constants, here,
+                                            {.batch = sequences,
+                                             .heads = heads.heads,
+                                             .kv_heads = heads.kv_heads,
+                                             .head_dim = heads.head_dim,
+                                             .kv_bytes = bytes_per_element(kv)}));
+}
+
+StepParts FittedKernels::latent_prefill(const LatentHeads& heads, Precision kv,
+                                        std::span<const PrefillChunk> chunks) const {
+  const double width = heads.nope_dim + heads.rotary_dim + heads.value_dim;
+  LatentPrefillShape shape{.heads = heads.heads, .width = width, .bytes = 4 * width};
+  for (const PrefillChunk& chunk : chunks)
+    add_prompt(shape, static_cast<double>(chunk.tokens), query_key_pairs({}, chunk.prefix, chunk.tokens),
+               static_cast<double>(chunk.prefix + chunk.tokens));
+  return parts_of(
+      latent_prefill_form(constants_.latent_prefill[index(kv)]->constants, device(Precision::bf16), shape));
+}
+
+DecodeAttention FittedKernels::latent_decode(const LatentHeads& heads, Precision kv, double sequences) const {
+  const auto& fitted = *constants_.latent_decode[index(kv)];
+  KernelDevice here = device(Precision::bf16);
+  here.memory = kv_bandwidth(kv, fitted.accelerator);
+  return coefficients(latent_decode_form(fitted.constants, here,
+                                         {.batch = sequences,
+                                          .heads = heads.heads,
+                                          .width = heads.kv_rank + heads.rotary_dim,
+                                          .kv_bytes = bytes_per_element(kv)}));
+}
+
+StepParts FittedKernels::experts(const ExpertLoad& load) const {
+  const ExpertsShape shape{.hidden = load.hidden,
+                           .width = load.width,
+                           .matrices = load.matrices,
+                           .weight_bytes = bytes_per_element(load.format),
+                           .active_experts = load.active_experts,
+                           .routed_tokens = load.routed_tokens,
+                           .tokens = load.tokens,
+                           .experts_per_token = load.experts_per_token};
+  const KernelDevice here = device(load.format);
+  const KernelForm form = experts_form(constants_.experts[index(load.format)]->constants, here, shape);
+  const auto& alternative = constants_.experts_min_latency[index(load.format)];
+  if (!alternative) return parts_of(form);
+  const KernelForm other = experts_form(alternative->constants, here, shape);
+  return parts_of(other.total() < form.total() ? other : form);
+}
+
+// Between domains: reduce-scatter inside, a ring of each rank's share over its network port, all-gather
+// inside (NCCL's hierarchical algorithms); the port's share of its rate is assumed.
+StepParts FittedKernels::collective(Collective kind, Bytes buffer, const Group& group) const {
+  if (group.ranks <= 1) return {};
+  const CollectiveConstants& c = constants_.collectives[static_cast<std::size_t>(kind)]->constants;
+  const double passes = kind == Collective::all_reduce ? 2 : 1;
+  const double inside = group.ranks / group.domains;
+  double time = 0;
+  if (inside > 1) time += collective_time(c, scale_up(), buffer.si, inside, passes);
+  if (group.domains > 1) {
+    const double share = kind == Collective::all_to_all ? buffer.si / group.ranks : buffer.si / inside;
+    time += c.a0 + c.a1 * (group.domains - 1) + c.s1 +
+            passes * (group.domains - 1) / group.domains * share / (port() * kPortShare);
+  }
+  return {.network = Seconds{time}};
+}
+
+StepParts FittedKernels::fast_all_reduce(Bytes buffer, const Group& group) const {
+  if (group.ranks <= 1) return {};
+  // The custom kernels reach up to eight ranks of one domain; beyond, engines call the library.
+  if (group.domains > 1 || group.ranks > 8) return collective(Collective::all_reduce, buffer, group);
+  return {.network =
+              Seconds{all_reduce_time(constants_.all_reduce->constants, scale_up(), buffer.si, group.ranks)}};
+}
+
+StepParts FittedKernels::exchange(const ExpertExchange& x, bool low_latency) const {
+  if (x.group.ranks <= 1) return {};
+  const std::size_t leg = x.combine ? 1 : 0;
+  const ExchangeShape shape{.tokens = x.tokens,
+                            .hidden = x.hidden,
+                            .experts_per_token = x.experts_per_token,
+                            .experts = x.experts,
+                            .ranks = x.group.ranks,
+                            .bytes = x.bytes_per_element,
+                            .processors = kExchangeProcessors};
+  double time = 0;
+  if (low_latency) {
+    time = x.group.domains > 1 ? low_latency_network_time(constants_.low_latency_network[leg]->constants,
+                                                          port(), x.group.domains, shape)
+                               : low_latency_time(constants_.low_latency[leg]->constants, scale_up(), shape);
+  } else {
+    const NormalExchangeConstants& c = constants_.normal_exchange[leg]->constants;
+    if (x.group.ranks / x.group.domains > 1) time = normal_exchange_time(c, scale_up(), shape);
+    // Each token goes once to every other domain that holds one of its experts.
+    if (x.group.domains > 1) {
+      const double domains =
+          (x.group.domains - 1) * (1 - std::pow(1 - 1 / x.group.domains, x.experts_per_token));
+      time += c.a + x.bytes_per_element * x.tokens * x.hidden * domains / (port() * kPortShare);
+    }
+  }
+  return {.network = Seconds{time}};
+}
+
+}  // namespace disagg
