@@ -16,9 +16,9 @@ struct PrecisionPlan {
   Precision weights = Precision::bf16;
   Precision activations = Precision::bf16;
   Precision kv = Precision::bf16;
-  std::optional<Precision> experts;    // weights of routed experts
-  std::optional<Precision> head;       // both embedding tables: the LM head's and the input's
-  std::optional<Precision> attention;  // queries, outputs and products of the attention cores
+  std::optional<Precision> experts{};    // weights of routed experts
+  std::optional<Precision> head{};       // both embedding tables: the LM head's and the input's
+  std::optional<Precision> attention{};  // queries, outputs and products of the attention cores
 
   Precision expert_format() const { return experts.value_or(weights); }
   // Quantised checkpoints keep their embedding tables in 16 bits.

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "sim/base/expect.hpp"
-#include "sim/service/query_key_pairs.hpp"
+#include "sim/intensity/query_key_pairs.hpp"
 
 namespace disagg {
 namespace {
