@@ -224,11 +224,11 @@ TEST_CASE("Golden: decode steps of Llama-3.1-70B in their simplest form, and as 
     golden(step.bytes.si / 1e9, s.gigabytes);
     golden(intensity(step).si, s.intensity);
     golden((step.bytes / h100).si, s.seconds);
-    // The table rounds the parameters to 70.55e9 and leaves activations out, 0.14 % at a batch of 64.
+    // The table rounds the parameters to 70.55e9 and leaves activations out, 0.5 % at a batch of 64.
     const Work counted =
         work.linear(s.batch, s.batch, 1) + work.decode_attention({.all = s.batch * s.context}, s.batch);
     golden(counted.flops.si / 1e12, s.teraflops, 4e-5);
-    golden(counted.bytes.si / 1e9, s.gigabytes, 3e-3);
+    golden(counted.bytes.si / 1e9, s.gigabytes, 6e-3);
   }
 }
 

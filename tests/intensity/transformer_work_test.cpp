@@ -219,8 +219,9 @@ TEST_CASE("Linear attention: MiniMax keeps 293.6 MB and Qwen3-Next 77.3 MB at an
   // Reads and writes 4 bytes for 4 FLOPs, beside queries, keys, values and outputs: 0.8 % of the traffic.
   CHECK(decode_intensity(linear, 1, 1e6) == Approx(0.5).epsilon(0.01));
   CHECK(decode_intensity(linear, 1, 1e6) == decode_intensity(linear, 64, 10));
-  // A prompt reads and writes the state once, not for each token.
-  CHECK(intensity(work.prefill_attention(0, 8192)).si > 100);
+  // A prompt reads and writes the state once, not for each token: 4 h d_k d_v + 64 h (d_k + d_v) FLOPs over 4
+  // activations of h d in 16 bits and 1/8192 of the state, twice.
+  CHECK(intensity(work.prefill_attention(0, 8192)).si == Approx(81920 / (1024 + 16.0)));
 }
 
 TEST_CASE("Mixtral: one token reads 2 of 8 experts, four micro-batches of 4 tokens each 5.47") {
