@@ -38,6 +38,12 @@ PrecisionPlan read_precision(Reader& r, std::string_view key, const PrecisionPla
   plan.weights = format("weights", plan.weights);
   plan.activations = format("activations", plan.activations);
   plan.kv = format("kv", plan.kv);
+  const auto find_format = [&](std::string_view name, std::optional<Precision>& current) {
+    if (object->has(name)) current = static_cast<Precision>(object->choice(name, kPrecisionNames));
+  };
+  find_format("experts", plan.experts);
+  find_format("head", plan.head);
+  find_format("attention", plan.attention);
   object->done();
   return plan;
 }

@@ -101,7 +101,16 @@ ResolvedModel resolve_model(const std::string& path, const ServingRowOptions& op
     for (std::size_t at = 0; (at = stem.find('/', at)) != std::string::npos;) stem.replace(at, 1, "--");
     const std::filesystem::path file = options.models / (stem + ".json");
     if (std::filesystem::exists(file)) {
-      return {{{"hf_config", std::filesystem::absolute(file).string()}, {"name", path}}, ""};
+      Problems problems;
+      try {
+        const auto model = read_hf_file(file, problems);
+        problems.throw_if_any();
+        return {{{"hf_config", std::filesystem::absolute(file).string()}, {"name", path}},
+                model->published_quantization};
+      } catch (const ConfigError& error) {
+        const std::string text = error.what();
+        throw Unrepresentable{"model " + path + ": " + text.substr(0, text.find('\n'))};
+      }
     }
   }
   const ModelSpec* model = catalog_model(path);

@@ -486,7 +486,7 @@ void Replica::book_decode(std::int64_t steps) {
   const auto sequences = static_cast<double>(span_.sequences);
   const double computed = sequences * setup_.service.tokens_per_sequence();
   usage_.decode += setup_.work.linear(computed, computed, setup_.service.micro_batches(computed)) * count;
-  usage_.decode += setup_.work.decode_attention(contexts, computed * count);
+  usage_.decode += setup_.work.decode_attention(contexts, computed * count, setup_.service.tokens_per_sequence());
   usage_.decode_tokens += tokens;
   usage_.sequence_steps += sequences * count;
   usage_.context_steps += contexts.all;
@@ -606,7 +606,7 @@ void Replica::book_prefill_step() {
   ++usage_.steps;
   if (span_.sequences == 0) return;
   usage_.decode += setup_.work.linear(computed, computed, (1 - share) * reads) +
-                   setup_.work.decode_attention(read, computed);
+                   setup_.work.decode_attention(read, computed, setup_.service.tokens_per_sequence());
   usage_.sequence_steps += sequences;
   usage_.context_steps += read.all;
   ++usage_.decode_steps;
