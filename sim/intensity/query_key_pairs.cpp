@@ -36,7 +36,8 @@ double query_key_pairs(const Reach& reach, TokenCount prefix, TokenCount tokens)
 double visible_context(const Reach& reach, TokenCount prefix, TokenCount tokens) {
   const TokenCount all = prefix + tokens;
   if (reach.tokens == 0) return static_cast<double>(all);
-  const TokenCount before = reach.chunked ? prefix % reach.tokens : std::min(prefix, reach.tokens);
+  // A window holds the token itself.
+  const TokenCount before = reach.chunked ? prefix % reach.tokens : std::min(prefix, reach.tokens - 1);
   return static_cast<double>(before + tokens);
 }
 

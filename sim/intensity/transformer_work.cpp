@@ -15,8 +15,9 @@ double feed_forward_widths(const ModelSpec& m, double width) {
 
 }  // namespace
 
-TransformerWork::TransformerWork(const ModelSpec& m, const PrecisionPlan& precision, double kv_copies)
-    : reach_(limited_reach(m)), copies_(kv_copies) {
+TransformerWork::TransformerWork(const ModelSpec& m, const PrecisionPlan& precision, double kv_copies,
+                                 double expert_skew)
+    : expert_skew_(expert_skew), reach_(limited_reach(m)), copies_(kv_copies) {
   const double activation = bytes_per_element(precision.activations);
   const double head = bytes_per_element(precision.head_format());
   const double hidden = real(m.hidden_size);
@@ -52,14 +53,13 @@ void TransformerWork::add_grouped_query_layers(const ModelSpec& m, const Precisi
   const double query = real(m.num_attention_heads * m.head_dim);
   const double kv = real(2 * m.num_key_value_heads * m.head_dim);
   const double projected = query * (m.attention_output_gate ? 2 : 1) + kv;
-  const double attention = bytes_per_element(precision.attention_format());
   for (const Attention kind : {Attention::full, Attention::sliding, Attention::chunked}) {
     const double layers = real(m.layers_with(kind));
     add_products(layers, m.attention_parameters(kind), (hidden + projected) + (query + hidden), precision);
-    Core& core = kind == Attention::full ? full_ : limited_;
-    core.per_pair += Flops{4 * query * layers};
-    core.per_query += Bytes{2 * attention * query * layers};
-    core.per_key += Bytes{bytes_per_element(precision.kv) * kv * layers};
+    (kind == Attention::full ? full_ : limited_) +=
+        grouped_query_core(real(m.num_attention_heads), real(m.num_key_value_heads), real(m.head_dim),
+                           bytes_per_element(precision.attention_format()), bytes_per_element(precision.kv)) *
+        layers;
   }
 }
 
@@ -81,24 +81,13 @@ void TransformerWork::add_latent_layers(const ModelSpec& m, const PrecisionPlan&
   add_products(plain, m.attention_parameters(Attention::mla), widths, precision);
   add_products(sparse, m.attention_parameters(Attention::mla_sparse), widths + index_widths, precision);
 
-  const Core core{.per_pair = Flops{2 * heads * (2 * rank + rotary)},
-                  .per_query = Bytes{attention * heads * (2 * rank + rotary)},
-                  .per_key = Bytes{kv * (rank + rotary)}};
-  absorbed_ = core * plain;
-  sparse_ = core * sparse;
-  indexer_ = Core{.per_pair = Flops{2 * index_heads * index_dim},
-                  .per_query = Bytes{attention * index_heads * index_dim},
-                  .per_key = Bytes{kv * index_dim}} *
-             sparse;
-  // Expanded keys and values are activations; the cache holds the latents.
-  const double expanded = heads * (nope + rotary + value);
-  expanded_ = Core{.per_pair = Flops{2 * expanded},
-                   .per_query = Bytes{attention * expanded},
-                   .per_key = Bytes{attention * expanded}} *
-              plain;
-  expansion_per_token_ = Work{Flops{2 * rank * heads * (nope + value)},
-                              Bytes{copies_ * kv * (rank + rotary) + attention * heads * (nope + value)}} *
-                         plain;
+  const LatentWidths w{.heads = heads, .rank = rank, .rotary = rotary, .nope = nope, .value = value};
+  absorbed_ = absorbed_core(w, attention, kv) * plain;
+  sparse_ = absorbed_core(w, attention, kv) * sparse;
+  indexer_ = indexer_core(index_heads, index_dim, attention, kv) * sparse;
+  // Expanded keys and values are activations; the cache holds the latents, in each of its copies.
+  expanded_ = expanded_core(w, attention) * plain;
+  expansion_per_token_ = expansion_work(w, attention, kv * copies_) * plain;
 }
 
 void TransformerWork::add_linear_attention_layers(const ModelSpec& m, const PrecisionPlan& precision) {
@@ -112,10 +101,9 @@ void TransformerWork::add_linear_attention_layers(const ModelSpec& m, const Prec
   if (m.has_gated_delta_rule()) widths += 2 * heads + 2 * (2 * keys + values);
   add_products(layers, m.attention_parameters(Attention::linear), widths, precision);
 
-  // Update and output of the state; the delta rule also reads from it what the key has stored.
-  const double products = (m.has_gated_delta_rule() ? 6 : 4) * heads * key * value;
-  recurrent_per_token_ = Flops{layers * products};
-  chunkwise_per_token_ = Flops{layers * (products + kLinearAttentionChunk * heads * (key + value))};
+  const bool delta_rule = m.has_gated_delta_rule();
+  recurrent_per_token_ = recurrent_flops(heads, key, value, delta_rule) * layers;
+  chunkwise_per_token_ = chunkwise_flops(heads, key, value, delta_rule) * layers;
   linear_attention_per_token_ =
       Bytes{layers * bytes_per_element(precision.attention_format()) * (2 * keys + 2 * values)};
   state_ = m.state_bytes(Attention::linear) * layers;
@@ -147,7 +135,8 @@ Work TransformerWork::linear(double tokens, double logits, double weight_reads) 
   if (logits > 0) work.bytes += head_weights_ * weight_reads;
   if (experts_ > 0 && weight_reads > 0)
     work.bytes +=
-        one_expert_ * (distinct_experts(experts_, experts_per_token_, tokens / weight_reads) * weight_reads);
+        one_expert_ *
+        (distinct_experts(experts_, experts_per_token_, tokens / weight_reads, expert_skew_) * weight_reads);
   return work;
 }
 

@@ -40,13 +40,14 @@ struct Contexts {
 class TransformerWork {
  public:
   // `kv_copies`: a KV head or a latent is not cut, so with more tensor-parallel ranks than KV heads each is
-  // held and read that often.
-  TransformerWork(const ModelSpec& model, const PrecisionPlan& precision, double kv_copies = 1);
+  // held and read that often. `expert_skew` is the exponent of the experts' popularity (experts.hpp).
+  TransformerWork(const ModelSpec& model, const PrecisionPlan& precision, double kv_copies = 1,
+                  double expert_skew = 0);
 
   // New tokens through all linear layers, routed experts included; `logits` of them through the LM head.
   // `weight_reads` is how often the weights are read: 1 for a step, more for one in micro-batches, a share
   // for one phase of a mixed step. Each read takes the experts that its tokens / weight_reads tokens are
-  // expected to touch under uniform routing. The projections of latent attention are counted as an expansion
+  // expected to touch. The projections of latent attention are counted as an expansion
   // of the new tokens, which is the work of absorption too.
   Work linear(double tokens, double logits, double weight_reads) const;
   // Attention cores of decode: `tokens` new tokens over the context that was `read` for them, once for each
@@ -82,20 +83,6 @@ class TransformerWork {
   }
 
  private:
-  // Core of all layers of one kind.
-  struct Core {
-    Flops per_pair{};
-    Bytes per_query{};  // queries and outputs
-    Bytes per_key{};    // one copy of the KV cache
-
-    Work at(double pairs, double tokens, double context) const {
-      return {per_pair * pairs, per_query * tokens + per_key * context};
-    }
-    friend Core operator*(const Core& a, double k) {
-      return {a.per_pair * k, a.per_query * k, a.per_key * k};
-    }
-  };
-
   void add_products(double layers, double parameters, double widths, const PrecisionPlan& precision);
   void add_grouped_query_layers(const ModelSpec& model, const PrecisionPlan& precision);
   void add_latent_layers(const ModelSpec& model, const PrecisionPlan& precision);
@@ -109,13 +96,13 @@ class TransformerWork {
   Bytes layer_weights_{}, head_weights_{}, embedding_per_token_{};
   Flops flops_per_token_{}, flops_per_logit_{};
   Bytes activations_per_token_{}, activations_per_logit_{};
-  double experts_ = 0, experts_per_token_ = 0;
+  double experts_ = 0, experts_per_token_ = 0, expert_skew_ = 0;
   Bytes one_expert_{};  // in each MoE layer
   // Cores of attention: full layers, those with a window or chunk, latent layers (absorbed), latent layers
   // with an indexer, and that indexer.
-  Core full_, limited_, absorbed_, sparse_, indexer_;
+  AttentionCore full_, limited_, absorbed_, sparse_, indexer_;
   // The layers of absorbed_ with keys and values of all heads, and their expansion from cached latents.
-  Core expanded_;
+  AttentionCore expanded_;
   Work expansion_per_token_;
   // Linear attention.
   Flops recurrent_per_token_{}, chunkwise_per_token_{};
