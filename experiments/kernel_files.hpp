@@ -39,6 +39,19 @@ using KernelConstantsOfShape =
                  LatentPrefillConstants, ExpertsConstants, CollectiveConstants, AllReduceConstants,
                  LowLatencyConstants, LowLatencyNetworkConstants, NormalExchangeConstants>;
 
+inline constexpr std::array<std::string_view, std::variant_size_v<KernelShape>> kKernelFamilies{
+    GemmConstants::family,
+    DecodeAttentionConstants::family,
+    PrefillAttentionConstants::family,
+    LatentDecodeConstants::family,
+    LatentPrefillConstants::family,
+    ExpertsConstants::family,
+    CollectiveConstants::family,
+    AllReduceConstants::family,
+    LowLatencyConstants::family,
+    LowLatencyNetworkConstants::family,
+    NormalExchangeConstants::family};
+
 // Rates that a measured kernel ran on.
 struct MeasuredDevice {
   KernelDevice device;
@@ -56,7 +69,8 @@ double benchmark_time(const ExpertsConstants&, const MeasuredDevice&, const Expe
 double benchmark_time(const CollectiveConstants&, const MeasuredDevice&, const CollectiveShape&);
 double benchmark_time(const AllReduceConstants&, const MeasuredDevice&, const AllReduceShape&);
 double benchmark_time(const LowLatencyConstants&, const MeasuredDevice&, const LowLatencyShape&);
-double benchmark_time(const LowLatencyNetworkConstants&, const MeasuredDevice&, const LowLatencyNetworkShape&);
+double benchmark_time(const LowLatencyNetworkConstants&, const MeasuredDevice&,
+                      const LowLatencyNetworkShape&);
 double benchmark_time(const NormalExchangeConstants&, const MeasuredDevice&, const NormalExchangeShape&);
 
 // Prompts of one length without a cached prefix, with or without the queries of a group in shared tiles.
@@ -64,17 +78,18 @@ PrefillAttentionShape repacked(const PrefillAttentionShape& shape, bool packed);
 
 // One measured kernel.
 struct KernelSample {
-  std::string accelerator;  // as in the catalog
-  std::string family, operation, format;
-  std::string source;  // of the kernel, as the file names it
-  std::string group;   // rows that a cross-validation holds out together
-  KernelShape shape;
+  std::string accelerator{};  // as in the catalog
+  std::string_view family{};  // of kKernelFamilies
+  std::string operation{}, format{};
+  std::string source{};  // of the kernel, as the file names it
+  std::string group{};   // rows that a cross-validation holds out together
+  KernelShape shape{};
   double seconds = 0;
   bool floored = false;  // launched without a CUDA graph: never faster than the host of this source
   bool cold = false;     // attention whose KV cache exceeds 1.5 times the L2 cache
   std::size_t file = 0;  // index into KernelSamples::files
   int line = 0;
-  std::map<std::string, std::string> columns;  // the shape as the file gives it
+  std::map<std::string, std::string> columns{};  // the shape as the file gives it
 };
 
 // Rows that are not compared, and why.
@@ -104,9 +119,9 @@ struct RankLoad {
   double experts = 0, pairs = 0;
 };
 // Routing as the benchmark draws it: weights of the experts by a power law of this exponent on [1, 0.8 T], or
-// on [0.01, 2] when there are no more pairs than experts, scaled to all pairs in whole tokens, at most T each,
-// on ranks in drawn order. Mean of twelve draws with a fixed seed; remembers what it has drawn. An exponent of
-// 0 stands for balanced experts.
+// on [0.01, 2] when there are no more pairs than experts, scaled to all pairs in whole tokens, at most T
+// each, on ranks in drawn order. Mean of twelve draws with a fixed seed; remembers what it has drawn. An
+// exponent of 0 stands for balanced experts.
 RankLoad routed_load(double experts, double per_token, double ranks, double tokens, double exponent);
 
 }  // namespace disagg
