@@ -1,14 +1,18 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
 #include "sim/hardware/accelerator.hpp"
+#include "sim/service/kernel_constants.hpp"
 #include "sim/service/kernel_forms.hpp"
 
 namespace disagg {
@@ -72,6 +76,40 @@ double benchmark_time(const LowLatencyConstants&, const MeasuredDevice&, const L
 double benchmark_time(const LowLatencyNetworkConstants&, const MeasuredDevice&,
                       const LowLatencyNetworkShape&);
 double benchmark_time(const NormalExchangeConstants&, const MeasuredDevice&, const NormalExchangeShape&);
+
+// The constants that the catalog, or a file, gives a family.
+template <class Constants>
+std::optional<Fitted<Constants>> constants_of(const KernelConstants& k, const std::string& operation,
+                                              const std::string& format) {
+  const auto index = [](const auto& names, const std::string& name) {
+    return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+  };
+  const std::size_t f = index(kPrecisionNames, format);
+  const std::size_t leg = operation == "combine" ? 1 : 0;
+  if constexpr (std::is_same_v<Constants, GemmConstants>) {
+    return k.gemm[f];
+  } else if constexpr (std::is_same_v<Constants, DecodeAttentionConstants>) {
+    return k.decode_attention[f];
+  } else if constexpr (std::is_same_v<Constants, PrefillAttentionConstants>) {
+    return k.prefill_attention[f];
+  } else if constexpr (std::is_same_v<Constants, LatentDecodeConstants>) {
+    return k.latent_decode[f];
+  } else if constexpr (std::is_same_v<Constants, LatentPrefillConstants>) {
+    return k.latent_prefill[f];
+  } else if constexpr (std::is_same_v<Constants, ExpertsConstants>) {
+    return operation == "min_latency" ? k.experts_min_latency[f] : k.experts[f];
+  } else if constexpr (std::is_same_v<Constants, CollectiveConstants>) {
+    return k.collectives[index(kCollectiveNames, operation)];
+  } else if constexpr (std::is_same_v<Constants, AllReduceConstants>) {
+    return k.all_reduce;
+  } else if constexpr (std::is_same_v<Constants, LowLatencyConstants>) {
+    return k.low_latency[leg];
+  } else if constexpr (std::is_same_v<Constants, LowLatencyNetworkConstants>) {
+    return k.low_latency_network[leg];
+  } else {
+    return k.normal_exchange[leg];
+  }
+}
 
 // Prompts of one length without a cached prefix, with or without the queries of a group in shared tiles.
 PrefillAttentionShape repacked(const PrefillAttentionShape& shape, bool packed);
