@@ -118,7 +118,7 @@ class Fit {
     if constexpr (std::is_same_v<Constants, GemmConstants>) {
       const std::string& format = samples_.front()->format;
       if (format == "bf16") return field == "aq_ns" || field == "bq_ps";
-      if (format == "fp8-block") return field != "ec" && field != "em" && field != "tau_ns";
+      if (format == "fp8-block") return field == "t0_us" || field == "red_us";
       return field == "red_us";
     }
     return false;

@@ -157,9 +157,10 @@ struct RankLoad {
   double experts = 0, pairs = 0;
 };
 // Routing as the benchmark draws it: weights of the experts by a power law of this exponent on [1, 0.8 T], or
-// on [0.01, 2] when there are no more pairs than experts, scaled to all pairs in whole tokens, at most T
-// each, on ranks in drawn order. Mean of twelve draws with a fixed seed; remembers what it has drawn. An
-// exponent of 0 stands for balanced experts.
+// on [0.01, 2] when there are no more pairs than experts, scaled to all pairs, at most T each, on ranks in
+// drawn order. An expert with less than one token counts as that share of one. Mean of twelve draws with a
+// fixed seed; remembers what it has drawn. An exponent of 0 stands for balanced experts. The benchmark is
+// aiconfigurator's collector; shares in place of whole tokens agree best with its times.
 RankLoad routed_load(double experts, double per_token, double ranks, double tokens, double exponent);
 
 }  // namespace disagg
