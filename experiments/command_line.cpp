@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "embedded.hpp"
+#include "experiments/calibrate.hpp"
 #include "experiments/compare.hpp"
 #include "experiments/interrupt.hpp"
 #include "experiments/list.hpp"
@@ -29,10 +30,11 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Options {
-  std::vector<std::filesystem::path> scenarios;
+  std::vector<std::filesystem::path> scenarios, files;
   std::vector<std::string> overrides;
   std::vector<std::string> axes;
-  std::string folder, csv, what;
+  std::string folder, csv, what, accelerator, output;
+  std::size_t folds = 5;
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
   bool json = false, quiet = false, timeline = false, single_steps = false;
 };
@@ -201,6 +203,37 @@ int list(const Options& o) {
   return exit_code::kDone;
 }
 
+int calibrate_kernels(const Options& o) {
+  const auto known = [](const Accelerator& a) {
+    return a.bf16.has_value() && a.memory_bandwidth.has_value();
+  };
+  std::vector<std::string_view> names;
+  for (const Accelerator& accelerator : accelerators())
+    if (known(accelerator)) names.push_back(accelerator.name);
+  if (std::ranges::find(names, o.accelerator) == names.end())
+    throw ConfigError("--accelerator: " + unknown_word(o.accelerator, names));
+  ProgressLine line(o.quiet);
+  line.show(0, "reading measurements");
+  const KernelCalibration calibration =
+      calibrate(o.files, {.accelerator = o.accelerator,
+                          .folds = o.folds,
+                          .jobs = o.jobs,
+                          .progress = [&](std::size_t done, std::size_t of) {
+                            line.show(static_cast<double>(done) / static_cast<double>(of),
+                                      std::to_string(of) + " families of kernels");
+                          }});
+  line.clear();
+  const ordered_json json = calibration_json(calibration);
+  if (!o.output.empty()) write_file(o.output, json.dump(2) + "\n");
+  if (o.json) {
+    std::cout << json.dump(2) << '\n';
+  } else {
+    print_calibration(calibration, std::cout);
+  }
+  if (!o.quiet && !o.output.empty()) std::cerr << "constants are in " << o.output << '\n';
+  return exit_code::kDone;
+}
+
 struct Command {
   CLI::App* app;
   std::function<int()> act;
@@ -281,6 +314,24 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   list_app->add_option("what", o.what, "accelerators, models, links, memory or policies");
   list_app->add_flag("--json", o.json, "Print JSON instead of a table");
 
+  CLI::App* calibrate_app =
+      add("calibrate", "Fit the constants of kernel times to measured kernels",
+          "disagg calibrate h100_*.csv --accelerator h100-sxm-80gb --output h100.json\n"
+          "and in a scenario: \"service\": {\"kind\": \"kernels\", \"constants\": \"h100.json\"}");
+  calibrate_app
+      ->add_option("files", o.files, "Measured kernels, in the columns of aiconfigurator's *_perf.csv")
+      ->required()
+      ->expected(1, 1024);
+  calibrate_app->add_option("--accelerator", o.accelerator, "Catalog name of what was measured")->required();
+  calibrate_app->add_option("-o,--output", o.output, "Write the constants to this file");
+  calibrate_app->add_option("--folds", o.folds, "Parts of the cross-validation, whole shapes held out")
+      ->check(CLI::Range(2, 100))
+      ->capture_default_str();
+  calibrate_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_common(calibrate_app);
+
   CLI::App* demo_app =
       add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
   demo_app->add_option("-o,--out", o.folder, "Folder for the results (disagg-demo)");
@@ -293,6 +344,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
           {compare_app, [&] { return compare(o); }},
           {sweep_app, [&] { return sweep(o); }},
           {list_app, [&] { return list(o); }},
+          {calibrate_app, [&] { return calibrate_kernels(o); }},
           {demo_app, [&] { return demo(o); }}};
 }
 
