@@ -53,22 +53,35 @@ class Fit {
   }
 
   Result from(const Constants& start, const SamplePointers& training) const {
-    Result begin{.constants = start, .floors = first_floors(training)};
+    const Result begin{.constants = start, .floors = first_floors(training)};
+    const Functor functor{*this, begin, training};
     Eigen::VectorXd x = parameters_of(begin);
-    Functor functor{*this, begin, training};
-    Eigen::LevenbergMarquardt<Functor> solver(functor);
-    solver.parameters.ftol = solver.parameters.xtol = 1e-9;
-    solver.parameters.maxfev = 2000;
-    solver.minimize(x);
+    double loss = minimise(functor, x);
+    // Where a constant hides behind a larger term, the slope is zero: look further along each, and start
+    // again from what is better.
+    for (int round = 0; round < 5; ++round) {
+      Eigen::VectorXd better = x;
+      double least = loss;
+      for (Eigen::Index j = 0; j < x.size(); ++j)
+        for (const double factor : {0.125, 0.25, 0.5, 2.0, 4.0, 8.0}) {
+          Eigen::VectorXd moved = x;
+          moved[j] += std::log(factor);
+          const double there = functor.loss(moved);
+          if (there >= least) continue;
+          least = there;
+          better = moved;
+        }
+      if (least > loss * (1 - 1e-6)) break;
+      loss = minimise(functor, better);
+      x = better;
+    }
     Result result = begin;
     set_parameters(x, result);
     for (const auto* field : free_) {
       double& value = result.constants.*field->member;
       if (value < kNegligible * field->unit) value = 0;
     }
-    Eigen::VectorXd residuals(static_cast<Eigen::Index>(training.size()));
-    functor.residuals(result, residuals);
-    result.loss = residuals.squaredNorm();
+    result.loss = loss;
     return result;
   }
 
@@ -93,6 +106,11 @@ class Fit {
         values[static_cast<Eigen::Index>(i)] = std::copysign(std::sqrt(2 * (std::sqrt(1 + r * r) - 1)), r);
       }
     }
+    double loss(const Eigen::VectorXd& x) const {
+      Eigen::VectorXd here(values());
+      (*this)(x, here);
+      return here.squaredNorm();
+    }
     int operator()(const Eigen::VectorXd& x, Eigen::VectorXd& values) const {
       Result result = begin;
       fit.set_parameters(x, result);
@@ -112,6 +130,15 @@ class Fit {
       return 0;
     }
   };
+
+  // Moves x to a minimum and returns the loss there.
+  static double minimise(Functor functor, Eigen::VectorXd& x) {
+    Eigen::LevenbergMarquardt<Functor> solver(functor);
+    solver.parameters.ftol = solver.parameters.xtol = 1e-9;
+    solver.parameters.maxfev = 2000;
+    solver.minimize(x);
+    return functor.loss(x);
+  }
 
   // Constants that the measurements of a format say nothing about.
   bool is_fixed(std::string_view field) const {
