@@ -82,7 +82,7 @@ Validation validate_kernels(const std::vector<std::filesystem::path>& files,
                   .first;
     predictions.push_back(predict(found->second, sample));
     const std::string& fitted_to = predictions.back().fitted_to;
-    if (!fitted_to.empty() && fitted_to != sample.accelerator)
+    if (!fitted_to.empty() && (fitted_to != sample.accelerator || fitted_to != name))
       ++borrowed[{std::string(sample.family) + " " +
                       (sample.format.empty() ? sample.operation : sample.format) + " on " +
                       sample.accelerator,
@@ -91,7 +91,7 @@ Validation validate_kernels(const std::vector<std::filesystem::path>& files,
   const auto floors = host_floors(measured.samples, predictions, validation.notes);
   for (const auto& [what, rows] : borrowed)
     validation.notes.push_back(what.first + ": constants of " + what.second +
-                               " with the rates of its own datasheet (" + std::to_string(rows) + " rows)");
+                               " with the rates of the datasheet (" + std::to_string(rows) + " rows)");
   for (const LeftOutRows& left : measured.left_out)
     validation.notes.push_back(std::filesystem::path(left.file).filename().string() + ": " +
                                std::to_string(left.rows) + " rows left out: " + left.reason);
