@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "embedded.hpp"
+#include "experiments/calibrate.hpp"
 #include "experiments/compare.hpp"
 #include "experiments/fit_software.hpp"
 #include "experiments/interrupt.hpp"
@@ -21,6 +22,7 @@
 #include "experiments/scenario.hpp"
 #include "experiments/sweep.hpp"
 #include "experiments/validate.hpp"
+#include "experiments/validate_kernels.hpp"
 #include "sim/base/one_of.hpp"
 #include "version.hpp"
 #include "workloads/workload.hpp"
@@ -31,12 +33,14 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Options {
-  std::vector<std::filesystem::path> scenarios;
+  std::vector<std::filesystem::path> scenarios, files;
   std::vector<std::string> overrides;
   std::vector<std::string> axes;
   std::vector<std::string> by, limits, fit;
   std::string fit_mode = "agg";
-  std::string folder, csv, what, models, recipes, software = "eager-2023", validation_kind = "serving";
+  std::string folder, csv, what, accelerator, output, models, recipes, constants, constants_of;
+  std::string software = "eager-2023", validation_kind = "serving";
+  std::size_t folds = 5;
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
   bool with_suspect = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
@@ -202,6 +206,7 @@ int sweep(const Options& o) {
 
 Validation validated(const Options& o) {
   if (o.validation_kind == "serving") {
+    if (o.scenarios.size() > 1) throw ConfigError("validate: takes one file, unless --kind is kernels");
     ProgressLine line(o.quiet);
     ValidateOptions options{.rows = {.models = o.models, .recipes = o.recipes},
                             .overrides = o.overrides,
@@ -219,6 +224,12 @@ Validation validated(const Options& o) {
     line.clear();
     return validation;
   }
+  if (o.validation_kind == "kernels") {
+    KernelValidationOptions options{.constants_of = o.constants_of};
+    if (!o.constants.empty()) options.constants = o.constants;
+    return validate_kernels(o.scenarios, options);
+  }
+  if (o.scenarios.size() > 1) throw ConfigError("validate: takes one file, unless --kind is kernels");
   if (o.validation_kind == "phase") return validate_phases(CsvTable::read(o.scenarios.front()), o.software);
   return validate_transfers(CsvTable::read(o.scenarios.front()));
 }
@@ -261,6 +272,37 @@ int validate(const Options& o) {
 int list(const Options& o) {
   if (o.what != "policies") return list_command(o.what, o.json, std::cout);
   print_choices(all_choices(), o.json, std::cout);
+  return exit_code::kDone;
+}
+
+int calibrate_kernels(const Options& o) {
+  const auto known = [](const Accelerator& a) {
+    return a.bf16.has_value() && a.memory_bandwidth.has_value();
+  };
+  std::vector<std::string_view> names;
+  for (const Accelerator& accelerator : accelerators())
+    if (known(accelerator)) names.push_back(accelerator.name);
+  if (std::ranges::find(names, o.accelerator) == names.end())
+    throw ConfigError("--accelerator: " + unknown_word(o.accelerator, names));
+  ProgressLine line(o.quiet);
+  line.show(0, "reading measurements");
+  const KernelCalibration calibration =
+      calibrate(o.files, {.accelerator = o.accelerator,
+                          .folds = o.folds,
+                          .jobs = o.jobs,
+                          .progress = [&](std::size_t done, std::size_t of) {
+                            line.show(static_cast<double>(done) / static_cast<double>(of),
+                                      std::to_string(of) + " families of kernels");
+                          }});
+  line.clear();
+  const ordered_json json = calibration_json(calibration);
+  if (!o.output.empty()) write_file(o.output, json.dump(2) + "\n");
+  if (o.json) {
+    std::cout << json.dump(2) << '\n';
+  } else {
+    print_calibration(calibration, std::cout);
+  }
+  if (!o.quiet && !o.output.empty()) std::cerr << "constants are in " << o.output << '\n';
   return exit_code::kDone;
 }
 
@@ -342,9 +384,12 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   CLI::App* validate_app =
       add("validate", "Predict measured servers, phases or transfers and show the errors",
           "disagg validate serving.csv --by system,model_path --max-median-ape tpot=10");
-  validate_app->add_option("file", o.scenarios, "CSV of measurements")->required()->expected(1);
-  validate_app->add_option("--kind", o.validation_kind, "What the file holds: serving, phase or transfer")
-      ->check(CLI::IsMember({"serving", "phase", "transfer"}))
+  validate_app->add_option("file", o.scenarios, "CSV of measurements; several of --kind kernels")
+      ->required()
+      ->expected(1, 1000);
+  validate_app
+      ->add_option("--kind", o.validation_kind, "What the file holds: serving, kernels, phase or transfer")
+      ->check(CLI::IsMember({"serving", "kernels", "phase", "transfer"}))
       ->capture_default_str();
   validate_app->add_option("--by", o.by, "Also group the errors by these columns")->delimiter(',');
   validate_app->add_option(
@@ -353,6 +398,10 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       "catalog");
   validate_app->add_option("--recipes", o.recipes,
                            "How the benchmarks were launched (JSON), instead of the built-in");
+  validate_app->add_option("--constants", o.constants, "Of --kind kernels: file of `disagg calibrate`");
+  validate_app->add_option(
+      "--constants-of", o.constants_of,
+      "Of --kind kernels: accelerator whose constants to use with the datasheet's rates");
   validate_app->add_option("--software", o.software, "Software profile of --kind phase")
       ->capture_default_str();
   validate_app->add_option("--set", o.overrides, "Change every pool: PATH=VALUE, e.g. software.layer='20 us'")
@@ -384,6 +433,24 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   list_app->add_option("what", o.what, "accelerators, models, links, memory or policies");
   list_app->add_flag("--json", o.json, "Print JSON instead of a table");
 
+  CLI::App* calibrate_app =
+      add("calibrate", "Fit the constants of kernel times to measured kernels",
+          "disagg calibrate h100_*.csv --accelerator h100-sxm-80gb --output h100.json\n"
+          "and in a scenario: \"service\": {\"kind\": \"kernels\", \"constants\": \"h100.json\"}");
+  calibrate_app
+      ->add_option("files", o.files, "Measured kernels, in the columns of aiconfigurator's *_perf.csv")
+      ->required()
+      ->expected(1, 1024);
+  calibrate_app->add_option("--accelerator", o.accelerator, "Catalog name of what was measured")->required();
+  calibrate_app->add_option("-o,--output", o.output, "Write the constants to this file");
+  calibrate_app->add_option("--folds", o.folds, "Parts of the cross-validation, whole shapes held out")
+      ->check(CLI::Range(2, 100))
+      ->capture_default_str();
+  calibrate_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_common(calibrate_app);
+
   CLI::App* demo_app =
       add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
   demo_app->add_option("-o,--out", o.folder, "Folder for the results (disagg-demo)");
@@ -394,7 +461,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
 
   return {{run_app, [&] { return run(o); }},     {compare_app, [&] { return compare(o); }},
           {sweep_app, [&] { return sweep(o); }}, {validate_app, [&] { return validate(o); }},
-          {list_app, [&] { return list(o); }},   {demo_app, [&] { return demo(o); }}};
+          {list_app, [&] { return list(o); }},   {calibrate_app, [&] { return calibrate_kernels(o); }},
+          {demo_app, [&] { return demo(o); }}};
 }
 
 // A word in the place of the command that is none: say which there are.

@@ -486,7 +486,8 @@ void Replica::book_decode(std::int64_t steps) {
   const auto sequences = static_cast<double>(span_.sequences);
   const double computed = sequences * setup_.service.tokens_per_sequence();
   usage_.decode += setup_.work.linear(computed, computed, setup_.service.micro_batches(computed)) * count;
-  usage_.decode += setup_.work.decode_attention(contexts, computed * count, setup_.service.tokens_per_sequence());
+  usage_.decode +=
+      setup_.work.decode_attention(contexts, computed * count, setup_.service.tokens_per_sequence());
   usage_.decode_tokens += tokens;
   usage_.sequence_steps += sequences * count;
   usage_.context_steps += contexts.all;
