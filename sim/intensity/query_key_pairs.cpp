@@ -1,6 +1,7 @@
 #include "sim/intensity/query_key_pairs.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace disagg {
 namespace {
@@ -13,7 +14,7 @@ double pairs_from_start(const Reach& reach, double tokens) {
   const auto edge = static_cast<double>(reach.tokens);
   if (reach.tokens == 0 || tokens <= edge) return triangle(tokens);
   if (!reach.chunked) return triangle(edge) + edge * (tokens - edge);
-  const auto chunks = static_cast<double>(static_cast<TokenCount>(tokens) / reach.tokens);
+  const double chunks = std::floor(tokens / edge);
   return chunks * triangle(edge) + triangle(tokens - chunks * edge);
 }
 
