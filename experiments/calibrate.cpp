@@ -45,6 +45,10 @@ class Fit {
   }
 
   std::size_t parameters() const { return free_.size(); }
+  // Fewer rows than this would not fix the parameters.
+  std::size_t least_rows() const {
+    return 2 * (free_.size() + (samples_.front()->floored ? sources_.size() : 0));
+  }
 
   double time(const Result& result, const KernelSample& sample) const {
     double time = benchmark_time(result.constants, device_, std::get<Shape>(sample.shape));
@@ -242,8 +246,8 @@ double rounded(double value) {
 }
 
 template <std::size_t index>
-CalibratedFamily fit_family(const SamplePointers& samples, const std::string& accelerator,
-                            std::size_t folds) {
+CalibratedFamily fit_family(const SamplePointers& samples, const std::string& files,
+                            const std::string& accelerator, std::size_t folds) {
   using Shape = std::variant_alternative_t<index, KernelShape>;
   using Constants = std::variant_alternative_t<index, KernelConstantsOfShape>;
   const KernelSample& first = *samples.front();
@@ -252,7 +256,7 @@ CalibratedFamily fit_family(const SamplePointers& samples, const std::string& ac
                           .format = first.format,
                           .constants = {},
                           .host_floors = {},
-                          .files = {}};
+                          .files = files};
   std::set<std::string> distinct;
   for (const KernelSample* sample : samples) distinct.insert(sample->source);
   const std::vector<std::string> sources(distinct.begin(), distinct.end());
@@ -260,6 +264,12 @@ CalibratedFamily fit_family(const SamplePointers& samples, const std::string& ac
     family.packed = std::get<Shape>(first.shape).packed;
 
   const Fit<Constants, Shape> fit(samples, sources);
+  if (samples.size() < fit.least_rows())
+    throw ConfigError(files + ": " + std::to_string(samples.size()) + " rows of " + family.family +
+                      (first.operation.empty() ? "" : " " + first.operation) +
+                      (first.format.empty() ? "" : " " + first.format) + " are too few to fit " +
+                      std::to_string(fit.parameters()) +
+                      " constants; needed: " + std::to_string(fit.least_rows()));
   std::optional<typename Fit<Constants, Shape>::Result> best;
   Constants start{};
   for (const std::string& relative : {accelerator, std::string("h100-sxm-80gb"), std::string("b200-sxm")}) {
@@ -281,8 +291,14 @@ CalibratedFamily fit_family(const SamplePointers& samples, const std::string& ac
   for (std::size_t i = 0; i < best->floors.size(); ++i)
     family.host_floors.emplace_back(sources[i], best->floors[i]);
 
+  // With too few shapes to hold some out, there is nothing to say about shapes that were not measured.
   const std::vector<std::size_t> fold_of = folds_of(samples, folds);
-  if (std::set<std::size_t>(fold_of.begin(), fold_of.end()).size() == folds) {
+  bool enough = true;
+  for (std::size_t fold = 0; fold < folds; ++fold) {
+    const auto held_out = static_cast<std::size_t>(std::ranges::count(fold_of, fold));
+    enough = enough && held_out > 0 && samples.size() - held_out >= fit.least_rows();
+  }
+  if (enough) {
     for (std::size_t fold = 0; fold < folds; ++fold) {
       SamplePointers training;
       for (std::size_t i = 0; i < samples.size(); ++i)
@@ -298,10 +314,11 @@ CalibratedFamily fit_family(const SamplePointers& samples, const std::string& ac
 }
 
 template <std::size_t index = 0>
-CalibratedFamily fit_any(const SamplePointers& samples, const std::string& accelerator, std::size_t folds) {
+CalibratedFamily fit_any(const SamplePointers& samples, const std::string& files,
+                         const std::string& accelerator, std::size_t folds) {
   if constexpr (index < std::variant_size_v<KernelShape>) {
-    if (samples.front()->shape.index() == index) return fit_family<index>(samples, accelerator, folds);
-    return fit_any<index + 1>(samples, accelerator, folds);
+    if (samples.front()->shape.index() == index) return fit_family<index>(samples, files, accelerator, folds);
+    return fit_any<index + 1>(samples, files, accelerator, folds);
   } else {
     throw BrokenInvariant("a kernel of no family");
   }
@@ -407,12 +424,13 @@ KernelCalibration calibrate(const std::vector<std::filesystem::path>& files,
   run_forked(
       tasks.size(), options.jobs,
       [&](std::size_t i) {
-        CalibratedFamily family = fit_any(*tasks[i], options.accelerator, options.folds);
         std::set<std::size_t> from;
         for (const KernelSample* sample : *tasks[i]) from.insert(sample->file);
+        std::string names;
         for (const std::size_t file : from)
-          family.files += (family.files.empty() ? "" : ", ") +
-                          std::filesystem::path(measured.files[file]).filename().string();
+          names +=
+              (names.empty() ? "" : ", ") + std::filesystem::path(measured.files[file]).filename().string();
+        const CalibratedFamily family = fit_any(*tasks[i], names, options.accelerator, options.folds);
         return row_of(family, options.accelerator).dump();
       },
       [&](std::size_t i, const TaskResult& result) {

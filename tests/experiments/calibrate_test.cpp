@@ -193,6 +193,7 @@ TEST_CASE("Damaged kernel files are refused with file, line and column, exit cod
   const std::vector<Damage> damages{
       {"", "rows.csv: is empty"},
       {header, "rows.csv: has a header but no rows"},
+      {header + row + row, "rows.csv: 2 rows of gemm bf16 are too few to fit 6 constants; needed: 12"},
       {test::with(header, ",latency", "") + test::with(row, ",0.0153", ""),
        "rows.csv:1: lacks the column 'latency'; it has:"},
       {header + row + test::with(row, "0.0153", "nan"), "rows.csv:3: latency: 'nan' is not a number"},
@@ -212,6 +213,7 @@ TEST_CASE("Damaged kernel files are refused with file, line and column, exit cod
       {header + test::with(row, "linear,", "linear,,"), "rows.csv:2: 11 fields, but the header has 10"},
   };
   const test::TemporaryFolder folder;
+  REQUIRE(damages.size() == 14);
   for (const Damage& damage : damages) {
     INFO(damage.text);
     test::write_text(folder / "rows.csv", damage.text);
