@@ -416,7 +416,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->add_option(
           "--fit", o.fit,
           "Fit these constants of the software profiles on half of the configurations, judge them on the "
-          "other: layer, prefill_layer_floor, request_latency, step, sequence, decode_scale, "
+          "other: layer, small_kernel, kernel_launch, request_latency, step, sequence, decode_scale, "
           "prefill_scale")
       ->delimiter(',');
   validate_app->add_option("--fit-mode", o.fit_mode, "Rows to fit on: agg or disagg")->capture_default_str();

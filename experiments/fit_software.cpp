@@ -21,8 +21,9 @@ struct Constant {
   bool is_time;
   double least;  // where the profile says zero, the fit starts here
 };
-constexpr std::array<Constant, 8> kConstants{{{"layer", true, 5e-6},
-                                              {"prefill_layer_floor", true, 100e-6},
+constexpr std::array<Constant, 9> kConstants{{{"layer", true, 5e-6},
+                                              {"small_kernel", true, 0.5e-6},
+                                              {"kernel_launch", true, 5e-6},
                                               {"request_latency", true, 10e-3},
                                               {"step", true, 500e-6},
                                               {"sequence", true, 5e-6},
@@ -41,7 +42,8 @@ const Constant& find_constant(const std::string& name) {
 double start_of(const Constant& constant, const SoftwareProfile& profile) {
   const SoftwareOverheads& o = profile.overheads;
   const std::map<std::string_view, double> values{{"layer", o.layer.si},
-                                                  {"prefill_layer_floor", o.prefill_layer_floor.si},
+                                                  {"small_kernel", o.small_kernel.si},
+                                                  {"kernel_launch", o.kernel_launch.si},
                                                   {"request_latency", profile.request_latency.si},
                                                   {"step", o.step.si},
                                                   {"sequence", o.sequence.si},

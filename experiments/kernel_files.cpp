@@ -10,8 +10,8 @@
 #include "experiments/csv_table.hpp"
 #include "sim/base/random.hpp"
 #include "sim/base/text.hpp"
+#include "sim/intensity/query_key_pairs.hpp"
 #include "sim/service/kernel_times.hpp"
-#include "sim/service/query_key_pairs.hpp"
 
 namespace disagg {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/math/distributions/normal.hpp>
 #include <boost/random/uniform_int_distribution.hpp>
 #include <cmath>
 #include <map>
@@ -69,6 +70,10 @@ const std::vector<double>& memoised_busiest_rank(double experts, double per_toke
   return entry->second;
 }
 
+double normal_quantile(double probability) {
+  return boost::math::quantile(boost::math::normal_distribution<double>(), probability);
+}
+
 }  // namespace
 
 double distinct_experts(double experts, double per_token, double tokens, double skew) {
@@ -81,6 +86,21 @@ ExpertRankLoad most_loaded_rank(double experts, double per_token, double tokens,
   if (skew == 0) return {distinct_experts(experts, per_token, tokens) / ranks, per_token * tokens / ranks};
   const std::vector<double>& asked = memoised_busiest_rank(experts, per_token, ranks, skew);
   return {expected_distinct(asked, tokens), tokens * std::accumulate(asked.begin(), asked.end(), 0.0)};
+}
+
+ExpertRankLoad slowest_rank(double experts, double per_token, double tokens, double ranks, double skew) {
+  ExpertRankLoad load = most_loaded_rank(experts, per_token, tokens, ranks, skew);
+  if (ranks <= 1) return load;
+  // Expected largest of n normal variables, in standard deviations (Blom 1958).
+  const double deviations = normal_quantile((ranks - 0.375) / (ranks + 0.25));
+  const double held = experts / ranks;
+  const double touched = std::min(1.0, load.active_experts / held);
+  const double spread = deviations * std::sqrt(held * touched * (1 - touched));
+  load.active_experts = std::min({load.active_experts + spread, held, per_token * tokens});
+  const double share = load.routed_tokens / (per_token * tokens);
+  load.routed_tokens += deviations * std::sqrt(per_token * tokens * share * (1 - share));
+  load.routed_tokens = std::min(load.routed_tokens, per_token * tokens);
+  return load;
 }
 
 }  // namespace disagg

@@ -21,4 +21,9 @@ struct ExpertRankLoad {
 // for each (experts, per_token, ranks, skew) and thread.
 ExpertRankLoad most_loaded_rank(double experts, double per_token, double tokens, double ranks, double skew);
 
+// The rank that ends last in a step: as above, and with the fluctuation of one step's draws, since the
+// expected maximum over ranks exceeds the maximum of their expectations. Draws count as independent (normal
+// approximation); group-limited routing, which bundles a token's experts on fewer ranks, fluctuates more.
+ExpertRankLoad slowest_rank(double experts, double per_token, double tokens, double ranks, double skew);
+
 }  // namespace disagg

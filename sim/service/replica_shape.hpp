@@ -53,13 +53,16 @@ inline constexpr std::array<std::string_view, 2> kExpertExchangeNames{"all-gathe
 
 // What a serving engine adds to the time of the kernels.
 struct SoftwareOverheads {
-  Seconds step{};      // once a step: scheduling, sampling, launch of the graph
-  Seconds sequence{};  // for each decoding sequence of a step
-  Seconds layer{};     // once a layer and step: small kernels between the large ones
-  Seconds
-      prefill_layer_floor{};  // least time of a layer in a step with prompts, which is not in a CUDA graph
-  double decode_scale = 1;    // on the kernels of decode-only steps
-  double prefill_scale = 1;   // on those of all others
+  Seconds step{};          // once a step: scheduling, sampling, launch of the graph
+  Seconds sequence{};      // for each decoding sequence of a step
+  Seconds layer{};         // once a layer and step, whatever the layer
+  Seconds small_kernel{};  // for each kernel beside products, attention cores, experts and collectives
+  // Of the host, for each kernel of a step that runs outside a CUDA graph: a layer of it takes at least as
+  // long as all of its launches.
+  Seconds kernel_launch{};
+  bool cuda_graphs = true;   // steps of decode alone run as one graph
+  double decode_scale = 1;   // on the kernels of decode-only steps
+  double prefill_scale = 1;  // on those of all others
 };
 
 // All that decides the time of steps on one kind of replica.

@@ -115,6 +115,17 @@ const StepParts& ServiceTime::decode_fixed(std::int64_t busiest, std::int64_t al
   return entry->second;
 }
 
+// Small kernels of a stage's layers; outside a CUDA graph a stage takes at least as long as its kernels take
+// to launch.
+void ServiceTime::add_software(StepParts& stage, bool in_graph) const {
+  const SoftwareOverheads& o = shape_.overheads;
+  const double layers = times_.layer_count();
+  stage.overhead += (o.layer + o.small_kernel * times_.small_kernels_per_layer()) * layers;
+  if (in_graph) return;
+  const Seconds launches = o.kernel_launch * (times_.kernels_per_layer() * layers);
+  if (stage.total() < launches) stage.overhead += launches - stage.total();
+}
+
 // Time of the hop from stage to stage.
 StepParts ServiceTime::hops(double rank_tokens) const {
   if (pp_ <= 1) return {};
@@ -145,7 +156,7 @@ StepParts ServiceTime::make_decode_fixed(double busiest, double all) const {
   stage = stage * o.decode_scale;
   stage.network = network;
   stage += hops(rank_tokens);
-  stage.overhead += o.layer * times_.layer_count();
+  add_software(stage, o.cuda_graphs);
   StepParts parts = stage * pp_;
   parts.overhead += o.step + o.sequence * busiest;
   return parts;
@@ -215,10 +226,7 @@ StepParts ServiceTime::step(std::span<const RankStep> ranks) const {
   stage = stage * o.prefill_scale;
   stage.network = network;
   stage += hops(busiest / batches);
-  stage.overhead += o.layer * times_.layer_count();
-  // Outside a CUDA graph a layer takes at least as long as its kernels take to launch.
-  const Seconds floor = o.prefill_layer_floor * times_.layer_count();
-  if (stage.total() < floor) stage.overhead += floor - stage.total();
+  add_software(stage, false);
   StepParts parts = stage * (batches + pp_ - 1);
   parts.overhead += o.step + o.sequence * count(decoding);
   return parts;

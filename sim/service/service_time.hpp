@@ -88,6 +88,7 @@ class ServiceTime {
   StepParts make_decode_fixed(double busiest, double all) const;
   // Appends the kernels of a rank; `share` of its context is read by one launch.
   void add_kernels(const DecodeContext& rank, double repeats) const;
+  void add_software(StepParts& stage, bool in_graph) const;
   StepParts hops(double rank_tokens) const;
   double table_at(const std::vector<Seconds>& column, double x) const;
   StepParts table_decode(double sequences) const;

@@ -37,6 +37,43 @@ TransformerTimes::TransformerTimes(const KernelTimes& kernels, const ReplicaShap
   tp_ = count(shape.parallelism.tp);
   tensor_group_ = group_of(shape.parallelism.tp, shape.accelerator);
   stage_group_ = group_of(shape.parallelism.per_stage(), shape.accelerator);
+  count_kernels();
+}
+
+void TransformerTimes::count_kernels() {
+  const bool quantises = bytes_per_element(shape_.precision.weights) < 2;
+  const double all_reduces = tp_ > 1 ? 1 : 0;
+  double timed = 0;
+  double small = 0;
+  const auto add = [&](double layers, double products, double others, double untimed) {
+    timed += layers * (products + others);
+    // Each product quantises its input.
+    small += layers * (untimed + (quantises ? products : 0));
+  };
+  for (const Kind& kind : kinds_) {
+    switch (kind.attention) {
+      case Attention::full:
+      case Attention::sliding:
+      case Attention::chunked:
+        add(kind.layers, 2, 1 + all_reduces, 3);  // norm, rotary embedding, cache write
+        break;
+      case Attention::mla:
+      case Attention::mla_sparse:
+        // Norms of input, queries and latents, split, rotary embedding, cache write, half of the absorption.
+        add(kind.layers, 3, 2 + all_reduces, 7);
+        if (kind.attention == Attention::mla_sparse) add(kind.layers, 2, 1, 6);
+        break;
+      case Attention::linear:
+        add(kind.layers, 2, 1 + all_reduces, 5);  // norm, convolution, gates, normalisation, output gate
+        break;
+    }
+  }
+  add(dense_layers_, 2, all_reduces, 2);  // norm, activation
+  // Router, norm, scores and top-k, all-reduce; the experts' measured time has eight launches inside.
+  add(moe_layers_, 0, 2 + 8, 3);
+  if (shape_.model.n_shared_experts > 0) add(moe_layers_, 2, 0, 2);
+  kernels_per_layer_ = (timed + small) / layers_;
+  small_kernels_per_layer_ = small / layers_;
 }
 
 AttentionHeads TransformerTimes::heads(Attention kind) const {
@@ -125,8 +162,8 @@ StepParts TransformerTimes::experts(double rank_tokens, double all_tokens, bool 
   StepParts parts = kernels_.gemm(Precision::bf16, rank_tokens, count(m.num_experts), hidden_);
   const double shared_width = m.shared_experts_parameters() / (count(m.mlp_matrices) * hidden_);
   if (shared_width > 0) parts += feed_forward(rank_tokens, shared_width / tp_);
-  const ExpertRankLoad load = most_loaded_rank(count(m.num_experts), count(m.num_experts_per_tok), all_tokens,
-                                               count(p.ep), shape_.expert_skew);
+  const ExpertRankLoad load = slowest_rank(count(m.num_experts), count(m.num_experts_per_tok), all_tokens,
+                                           count(p.ep), shape_.expert_skew);
   parts += kernels_.experts({.format = shape_.precision.expert_format(),
                              .hidden = hidden_,
                              .width = count(m.moe_intermediate_size) / count(p.expert_tp()),

@@ -19,6 +19,12 @@ class TransformerTimes {
   // All layers' products, FFNs, experts, element-wise kernels and collectives for `rank_tokens` new tokens on
   // the busiest data-parallel rank and `all_tokens` on all. `prompts` selects the kernels of prefill steps.
   StepParts layers(double rank_tokens, double all_tokens, bool prompts) const;
+  // Kernels of a layer, on average over the stage's layers: all that are launched, and those of them that
+  // `layers` and the cores do not time (norms, rotary embedding and cache writes, quantisation of
+  // activations, gating, routing). Counted from the layers' structure as vLLM, SGLang and TensorRT-LLM run it
+  // in 2025: assumed, since fusion differs between engines and versions.
+  double kernels_per_layer() const { return kernels_per_layer_; }
+  double small_kernels_per_layer() const { return small_kernels_per_layer_; }
   // The LM head for `logits` tokens of a rank.
   StepParts head(double logits) const;
   // Attention cores of one rank's prompts, all layers.
@@ -39,6 +45,7 @@ class TransformerTimes {
   StepParts projections(Attention kind, double tokens, bool prompts) const;
   StepParts feed_forward(double tokens, double width) const;
   StepParts experts(double rank_tokens, double all_tokens, bool prompts) const;
+  void count_kernels();
   StepParts latent_prefill(std::span<const PrefillChunk> chunks) const;
   StepParts sparse_prefill(std::span<const PrefillChunk> chunks) const;
   StepParts linear_prefill(std::span<const PrefillChunk> chunks) const;
@@ -58,6 +65,7 @@ class TransformerTimes {
   };
   std::vector<Kind> kinds_;
   double layers_ = 0, dense_layers_ = 0, moe_layers_ = 0;  // of one stage
+  double kernels_per_layer_ = 0, small_kernels_per_layer_ = 0;
   double hidden_ = 0, tp_ = 1;
   Group tensor_group_, stage_group_;
   mutable std::vector<PrefillChunk> expanded_;  // scratch

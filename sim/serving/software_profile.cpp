@@ -32,7 +32,9 @@ SoftwareProfile read_profile(Reader& r) {
   o.step = r.get_or<Seconds>("step", "0 us", Range::non_negative);
   o.sequence = r.get_or<Seconds>("sequence", "0 us", Range::non_negative);
   o.layer = r.get_or<Seconds>("layer", "0 us", Range::non_negative);
-  o.prefill_layer_floor = r.get_or<Seconds>("prefill_layer_floor", "0 us", Range::non_negative);
+  o.small_kernel = r.get_or<Seconds>("small_kernel", "0 us", Range::non_negative);
+  o.kernel_launch = r.get_or<Seconds>("kernel_launch", "0 us", Range::non_negative);
+  o.cuda_graphs = r.get_or<bool>("cuda_graphs", "true");
   o.decode_scale = r.get_or<double>("decode_scale", "1", Range::positive);
   o.prefill_scale = r.get_or<double>("prefill_scale", "1", Range::positive);
   profile.request_latency = r.get_or<Seconds>("request_latency", "0 ms", Range::non_negative);
