@@ -131,7 +131,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
     pool.shape.parallelism.dp_attention =
         parallelism->get_or<std::int64_t>("dp_attention", "1", Range::positive);
     pool.shape.parallelism.ep = parallelism->get_or<std::int64_t>("ep", "1", Range::positive);
-    pool.shape.expert_skew = parallelism->get_or<double>("expert_skew", "0", Range::non_negative);
+    pool.shape.expert_skew = parallelism->get_or<double>("expert_skew", "1", Range::non_negative);
     parallelism->done();
   }
   if (auto drafts = r.find_object("drafts")) {

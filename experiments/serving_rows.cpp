@@ -167,6 +167,11 @@ void finish_batching(ordered_json& pool, double concurrency, double isl) {
   }
 }
 
+// The software profile of an engine's version: TensorRT-LLM 1.0 has one of its own.
+std::string profile_of(const std::string& engine, const std::string& version) {
+  return engine == "trtllm" && version.starts_with("1.0.") ? "trtllm-1.0" : engine;
+}
+
 class RowReader {
  public:
   RowReader(const CsvTable& table, std::size_t row, const ServingRowOptions& options,
@@ -208,7 +213,7 @@ class RowReader {
     const std::string engine = lower_case(table_.text(row_, "backend"));
     if (engine != "vllm" && engine != "sglang" && engine != "trtllm")
       throw Unrepresentable{"no software profile for backend '" + table_.text(row_, "backend") + "'"};
-    result.engine = engine;
+    result.engine = profile_of(engine, table_.text(row_, "backend_version"));
     const Accelerator* accelerator = find_system(table_.text(row_, "system"));
     if (accelerator == nullptr)
       throw Unrepresentable{"system '" + table_.text(row_, "system") + "' is not in the catalog"};
@@ -216,13 +221,13 @@ class RowReader {
     if (mode != "agg" && mode != "disagg")
       throw Unrepresentable{"mode '" + mode + "' is neither agg nor disagg"};
 
-    ordered_json draft = common(engine);
+    ordered_json draft = common();
     if (mode == "agg") {
-      draft["mixed"] = pool("mixed", engine, *accelerator, "", 1);
+      draft["mixed"] = pool("mixed", engine, result.engine, *accelerator, "", 1);
     } else {
       for (const std::string role : {"prefill", "decode"}) {
         const std::int64_t workers = whole(table_, row_, role + "_num_workers");
-        draft[role] = pool(role, engine, *accelerator, role + "_", workers);
+        draft[role] = pool(role, engine, result.engine, *accelerator, role + "_", workers);
       }
       draft["hand_off"] = {{"kind", "whole"}, {"first_token", "decode"}};
     }
@@ -250,7 +255,7 @@ class RowReader {
     result.scenario = draft.dump();
   }
 
-  ordered_json common(const std::string& engine) const {
+  ordered_json common() const {
     const ResolvedModel model = resolve_model(table_.text(row_, "model_path"), options_);
     std::string weights = number_format(table_.text(row_, "gemm_quant_mode"));
     std::string experts = number_format(table_.text(row_, "moe_quant_mode"));
@@ -267,7 +272,6 @@ class RowReader {
     }
     ordered_json precision{{"weights", weights}, {"kv", "bf16"}};
     if (!experts.empty() && experts != weights) precision["experts"] = experts;
-    static_cast<void>(engine);
     const auto lengths = [](double nominal) -> ordered_json {
       return {{"kind", "uniform"},
               {"low", std::max<std::int64_t>(1, static_cast<std::int64_t>(nominal * kShortest))},
@@ -287,13 +291,13 @@ class RowReader {
     return static_cast<std::int64_t>(std::llround(concurrency_));
   }
 
-  ordered_json pool(const std::string& role, const std::string& engine, const Accelerator& accelerator,
-                    const std::string& prefix, std::int64_t replicas) const {
+  ordered_json pool(const std::string& role, const std::string& engine, const std::string& profile,
+                    const Accelerator& accelerator, const std::string& prefix, std::int64_t replicas) const {
     ordered_json described{{"name", role},
                            {"role", role},
                            {"accelerator", accelerator.name},
                            {"replicas", replicas},
-                           {"software", {{"extends", engine}}},
+                           {"software", {{"extends", profile}}},
                            {"parallelism", parallelism(table_, row_, prefix)}};
     const double in_flight = std::ceil(concurrency_ / static_cast<double>(replicas));
     described["batching"] = batching(engine, in_flight, ranks_of(described), isl_);

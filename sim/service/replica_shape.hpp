@@ -73,7 +73,7 @@ struct ReplicaShape {
   Parallelism parallelism;
   Drafts drafts;
   ExpertExchangeKind exchange = ExpertExchangeKind::all_gather;
-  double expert_skew = 0;  // exponent of the power law of the experts' popularity; 0: all alike
+  double expert_skew = 1;  // exponent of the power law of the experts' popularity; 0: all alike
   SoftwareOverheads overheads;
 
   // What limited layers of the model see; tokens = 0 when it has none.

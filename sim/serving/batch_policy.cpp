@@ -54,7 +54,8 @@ BlockCount blocks_to_admit(const BatchRules& rules, const BatchView& view, const
   // The last token's own KV is never needed, and none of the output's where only the prefill runs.
   if (rules.reserve_output && !request.leaves_after_prefill(view.replica))
     tokens = request.record.prompt_tokens + request.record.output_tokens - 1;
-  return (std::max(tokens, request.prefill_target) + view.block_tokens - 1) / view.block_tokens;
+  return (std::max(tokens, request.prefill_target) + view.block_tokens - 1) / view.block_tokens +
+         view.fixed.blocks(request.record.prompt_tokens + request.record.output_tokens);
 }
 
 void plan_batch(const BatchRules& rules, const BatchView& view, BatchPlan& plan) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <deque>
 #include <string_view>
@@ -11,6 +13,19 @@
 #include "sim/serving/request.hpp"
 
 namespace disagg {
+
+// What a request keeps besides the blocks that grow with its context: KV of layers with a limited reach, and
+// state. It is taken whole on admission, as large as the request will need it.
+struct FixedFootprint {
+  double blocks_per_token = 0;  // of layers with a limited reach
+  TokenCount reach = 0;
+  double state_blocks = 0;
+
+  BlockCount blocks(TokenCount final_context) const {
+    const auto within = static_cast<double>(std::min(final_context, reach));
+    return static_cast<BlockCount>(std::ceil(blocks_per_token * within + state_blocks - 1e-9));
+  }
+};
 
 // What a step may contain, on each data-parallel attention rank. Every batch policy is a choice of these
 // rules.
@@ -38,6 +53,7 @@ struct BatchView {
   BlockCount free_blocks = 0;  // that no decoding sequence needs in this step
   TokenCount block_tokens = 1;
   bool admitting = true;  // false in a step that had to preempt
+  FixedFootprint fixed;
   ReplicaId replica;
 };
 

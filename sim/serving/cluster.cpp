@@ -11,6 +11,16 @@ namespace {
 
 constexpr std::array<std::string_view, 2> kFirstTokenFrom{"prefill", "decode"};
 
+FixedFootprint fixed_footprint(const TransformerWork& work, const PoolSetup& pool) {
+  const Bytes block = work.resident_kv_bytes_per_token() * static_cast<double>(pool.block_tokens);
+  if (block.si <= 0) return {};
+  const double copies = work.resident_kv_bytes_per_token() / work.kv_bytes_per_token();
+  const bool limited = work.limited_kv_bytes_per_token().si > 0;
+  return {.blocks_per_token = limited ? work.limited_kv_bytes_per_token() * copies / block : 0,
+          .reach = limited ? pool.shape.reach().tokens : 0,
+          .state_blocks = work.state_bytes() / block};
+}
+
 }  // namespace
 
 HandOffCosts HandOffCosts::read(Reader& r) {
@@ -33,7 +43,8 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
     const PoolSetup& pool = setup_.pools[p];
     services_.push_back(std::make_unique<ServiceTime>(pool.service, pool.shape));
     works_.push_back(std::make_unique<TransformerWork>(pool.shape.model, pool.shape.precision,
-                                                       pool.shape.parallelism.kv_copies(pool.shape.model)));
+                                                       pool.shape.parallelism.kv_copies(pool.shape.model),
+                                                       pool.shape.expert_skew));
     for (std::int64_t i = 0; i < pool.replicas; ++i) {
       const ReplicaId id{static_cast<std::uint32_t>(replicas_.size())};
       const ReplicaSetup replica{.service = *services_.back(),
@@ -43,11 +54,13 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
                                  .decode = {.block_tokens = pool.block_tokens,
                                             .tokens_per_step = pool.shape.drafts.tokens_per_step(),
                                             .reach = pool.shape.reach()},
-                                 .ranks = static_cast<std::size_t>(pool.shape.parallelism.dp_attention)};
+                                 .ranks = static_cast<std::size_t>(pool.shape.parallelism.dp_attention),
+                                 .fixed = fixed_footprint(*works_.back(), pool)};
       replicas_.push_back(
           std::make_unique<Replica>(id, replica, simulation_, requests_, *this, sink_, setup_.single_steps));
       pool_of_.push_back(PoolId{p});
-      candidates.push_back({id, pool.role, pool.kv_blocks * pool.block_tokens});
+      const BlockCount growing = pool.kv_blocks - replica.fixed.blocks(replica.fixed.reach);
+      candidates.push_back({id, pool.role, std::max<BlockCount>(growing, 0) * pool.block_tokens});
     }
   }
   loads_.resize(replicas_.size());
@@ -223,9 +236,10 @@ void Cluster::flow_ended(RequestRef ref) {
 void Cluster::send_rest(RequestRef ref) {
   Request& request = requests_[ref];
   const TokenCount rest = request.record.prompt_tokens - request.handed_off;
+  const Bytes bytes = rest > 0 ? kv_bytes(request, rest) : Bytes{};
   request.handed_off = request.record.prompt_tokens;
   replica(request.record.decode_replica).await(ref);
-  if (rest > 0) send(ref, kv_bytes(request, rest), Network::kNoLimit);
+  if (rest > 0) send(ref, bytes, Network::kNoLimit);
   hand_off_if_complete(ref);
 }
 
@@ -304,9 +318,12 @@ void Cluster::finished(ReplicaId id, RequestRef ref) {
   if (request_ended_) request_ended_();
 }
 
+// Of the next `tokens` tokens of a prompt, behind those handed off.
 Bytes Cluster::kv_bytes(const Request& request, TokenCount tokens) const {
-  return works_[pool_of_[request.record.prefill_replica.index].index]->kv_bytes_per_token() *
-         static_cast<double>(tokens);
+  const TransformerWork& sent = *works_[pool_of_[request.record.prefill_replica.index].index];
+  const auto upto = static_cast<double>(request.handed_off + tokens);
+  if (request.handed_off == 0) return sent.kv_bytes(upto);
+  return sent.kv_bytes(upto) - sent.kv_bytes(static_cast<double>(request.handed_off));
 }
 
 void Cluster::settle() {

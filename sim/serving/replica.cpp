@@ -101,16 +101,16 @@ bool Replica::take_inbound(RequestRef ref) {
   TokenCount tokens = request.record.prompt_tokens;
   if (setup_.rules.reserve_output) tokens += request.record.output_tokens - 1;
   settle();
+  const BlockCount blocks = ranks_.front().kv.blocks_for(tokens) + fixed_blocks(request);
   Rank* chosen = nullptr;
   for (Rank& rank : ranks_) {
     if (preempted_waits(rank)) continue;
     // Those that decode already come first: their next step's blocks are not given away.
     const BlockCount growth = setup_.rules.reserve_output ? 0 : rank.decode.new_blocks(1);
-    if (rank.kv.blocks_for(tokens) > rank.kv.free() - growth) continue;
+    if (blocks > rank.kv.free() - growth) continue;
     if (chosen == nullptr || rank.requests() < chosen->requests()) chosen = &rank;
   }
   if (chosen == nullptr) return false;
-  const BlockCount blocks = chosen->kv.blocks_for(tokens);
   chosen->kv.allocate(blocks);
   request.reserved_at_destination = blocks;
   request.rank_at_destination = static_cast<std::uint32_t>(chosen - ranks_.data());
@@ -338,6 +338,7 @@ BatchView Replica::view(const Rank& rank, bool admitting) const {
           .free_blocks = rank.kv.free() - growth,
           .block_tokens = setup_.decode.block_tokens,
           .admitting = admitting,
+          .fixed = setup_.fixed,
           .replica = id_};
 }
 
@@ -684,7 +685,8 @@ bool Replica::finish_prompts(Rank& rank) {
 }
 
 BlockCount Replica::held(const Request& request, TokenCount kv_length) const {
-  return setup_.rules.reserve_output ? request.reserved : ranks_.front().kv.blocks_for(kv_length);
+  if (setup_.rules.reserve_output) return request.reserved;
+  return ranks_.front().kv.blocks_for(kv_length) + fixed_blocks(request);
 }
 
 void Replica::book_waiting() {

@@ -75,6 +75,7 @@ struct ReplicaSetup {
   BlockCount kv_blocks = 0;  // of one rank
   DecodeRules decode;
   std::size_t ranks = 1;  // data-parallel attention ranks
+  FixedFootprint fixed;
 };
 
 // One instance of the model: batches that run in spans, prompts in progress, queues, and KV caches. With
@@ -117,7 +118,7 @@ class Replica {
   std::int64_t waiting() const;
   std::int64_t running() const;
   bool fits(TokenCount tokens) const {
-    return ranks_.front().kv.blocks_for(tokens) <= ranks_.front().kv.total();
+    return ranks_.front().kv.blocks_for(tokens) + setup_.fixed.blocks(tokens) <= ranks_.front().kv.total();
   }
   // Throws BrokenInvariant unless every block and sequence has been given back.
   void expect_empty() const;
@@ -192,6 +193,9 @@ class Replica {
   void book_waiting();
   void book_time(Seconds until);  // regimes and KV occupancy
   BlockCount held(const Request& request, TokenCount kv_length) const;
+  BlockCount fixed_blocks(const Request& request) const {
+    return setup_.fixed.blocks(request.record.prompt_tokens + request.record.output_tokens);
+  }
   bool preempted_waits(const Rank& rank) const {
     return !rank.waiting.empty() && requests_[rank.waiting.front()].record.preemptions > 0;
   }
