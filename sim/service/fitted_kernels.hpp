@@ -32,8 +32,10 @@ class FittedKernels final : public KernelTimes {
 
  private:
   KernelDevice device(Precision format) const;
-  // For decode with a narrow KV cache: what converts it is not the memory's speed, so that it scales with the
-  // processors' from the accelerator that was measured.
+  double processors() const;
+  // Rate at which decode reads its KV cache, byte/s. A narrow one is converted on the way: half of the time
+  // of a byte scales with the processors, half with the memory's rate, from the accelerator that was
+  // measured.
   double kv_bandwidth(Precision kv, const std::string& measured_on) const;
   double scale_up() const;
   double port() const;
