@@ -62,6 +62,8 @@ bool has_rates(Reader& r, const Accelerator& accelerator, const PrecisionPlan& p
   std::string missing;
   if (!accelerator.peak(precision.weights) || !accelerator.peak(precision.activations))
     missing = "tensor rate";
+  else if (!accelerator.peak(Precision::bf16))
+    missing = "bf16 tensor rate (attention runs at it)";
   if (!accelerator.memory_bandwidth)
     missing += std::string(missing.empty() ? "" : " and ") + "memory bandwidth";
   if (missing.empty()) return true;
