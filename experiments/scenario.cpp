@@ -179,7 +179,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   check_parallelism(r, pool.shape);
   if (!has_rates(r, *accelerator, pool.shape.precision) || !r.problems().empty()) return std::nullopt;
   pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
-  assume(assumption(pool.service, *accelerator), assumptions);
+  assume(assumption(pool.service, pool.shape), assumptions);
   if (software.assumed) assume("software profile " + software.name + ": " + software.source, assumptions);
   return pool;
 }

@@ -51,14 +51,25 @@ FittedKernels::FittedKernels(const Accelerator& accelerator, const KernelConstan
          "an accelerator without rates was accepted");
 }
 
-std::string FittedKernels::assumption() const {
-  // Any family tells: an accelerator is measured as a whole or not at all.
-  const std::string& measured = constants_.gemm[index(Precision::bf16)]->accelerator;
+std::string FittedKernels::assumption(const PrecisionPlan& precision, bool experts) const {
   std::string text;
+  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : "; ") + what; };
+  // An accelerator is measured as a whole or not at all, but for formats that its kernels lack.
+  const std::string& measured = constants_.gemm[index(Precision::bf16)]->accelerator;
   if (measured != accelerator_.name)
-    text = "kernel constants of " + accelerator_.name + ": those of " + measured +
-           " with the rates of its own datasheet";
-  if (!accelerator_.processors) text += std::string(text.empty() ? "" : "; ") + "132 processors, as the H100";
+    add("kernel constants of " + accelerator_.name + ": those of " + measured +
+        " with the rates of its own datasheet");
+  if (!accelerator_.processors) add("132 processors, as the H100");
+  const auto borrowed = [&](const char* kernels, Precision format, const auto& fitted) {
+    const std::string own(format == Precision::fp16 ? name(Precision::bf16) : name(format));
+    if (fitted.format == own && fitted.accelerator == measured) return;
+    add(std::string(kernels) + " in " + std::string(name(format)) + " on " + accelerator_.name +
+        " by the form of " + fitted.format + " on " + fitted.accelerator);
+  };
+  borrowed("products", precision.weights, *constants_.gemm[index(precision.weights)]);
+  if (experts)
+    borrowed("experts", precision.expert_format(), *constants_.experts[index(precision.expert_format())]);
+  borrowed("KV cache", precision.kv, *constants_.decode_attention[index(precision.kv)]);
   return text;
 }
 

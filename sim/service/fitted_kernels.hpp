@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "sim/intensity/transformer_work.hpp"
 #include "sim/service/kernel_constants.hpp"
 #include "sim/service/kernel_times.hpp"
 
@@ -14,8 +15,9 @@ class FittedKernels final : public KernelTimes {
  public:
   FittedKernels(const Accelerator& accelerator, const KernelConstants& constants);
 
-  // What is not fitted to this very accelerator, as a sentence; empty when all is.
-  std::string assumption() const;
+  // What is not fitted to this very accelerator and these formats, as a sentence; empty when all is.
+  // `experts`: there are some.
+  std::string assumption(const PrecisionPlan& precision, bool experts) const;
 
   StepParts gemm(Precision format, double m, double n, double k) const override;
   StepParts prefill_attention(const AttentionHeads& heads, Precision kv,

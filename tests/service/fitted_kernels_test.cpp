@@ -82,14 +82,30 @@ TEST_CASE("Every kernel has a positive, finite time in every format on every acc
   CHECK(tried > 15 * kPrecisionNames.size() * 6);
 }
 
-TEST_CASE("What was measured assumes nothing, relatives name whose constants they use", "[kernels]") {
-  CHECK(kernels_of("h100-sxm-80gb").assumption().empty());
-  CHECK(kernels_of("b200-sxm").assumption().empty());
+TEST_CASE("What was measured assumes nothing, relatives and other formats name whose constants they use",
+          "[kernels]") {
   using Catch::Contains;
-  CHECK_THAT(kernels_of("h200-sxm-141gb").assumption(), Contains("those of h100-sxm-80gb"));
-  CHECK_THAT(kernels_of("gb200-nvl72").assumption(), Contains("those of b200-sxm"));
-  CHECK_THAT(kernels_of("mi300x").assumption(), Contains("those of h100-sxm-80gb"));
-  CHECK_THAT(kernels_of(datasheet_only()).assumption(), Contains("132 processors"));
+  const auto assumed = [](const FittedKernels& k, Precision weights, Precision kv) {
+    return k.assumption({.weights = weights, .kv = kv}, true);
+  };
+  CHECK(assumed(kernels_of("h100-sxm-80gb"), Precision::bf16, Precision::bf16).empty());
+  CHECK(assumed(kernels_of("h100-sxm-80gb"), Precision::fp16, Precision::fp16).empty());
+  CHECK(assumed(kernels_of("h100-sxm-80gb"), Precision::fp8_block, Precision::fp8).empty());
+  CHECK(assumed(kernels_of("b200-sxm"), Precision::nvfp4, Precision::fp8).empty());
+  CHECK_THAT(assumed(kernels_of("h200-sxm-141gb"), Precision::bf16, Precision::bf16),
+             Contains("those of h100-sxm-80gb"));
+  CHECK_THAT(assumed(kernels_of("gb200-nvl72"), Precision::bf16, Precision::bf16),
+             Contains("those of b200-sxm"));
+  CHECK_THAT(assumed(kernels_of("mi300x"), Precision::bf16, Precision::bf16),
+             Contains("those of h100-sxm-80gb"));
+  CHECK_THAT(assumed(kernels_of(datasheet_only()), Precision::bf16, Precision::bf16),
+             Contains("132 processors"));
+  CHECK(assumed(kernels_of("h100-sxm-80gb"), Precision::nvfp4, Precision::int8) ==
+        "products in nvfp4 on h100-sxm-80gb by the form of nvfp4 on b200-sxm; "
+        "experts in nvfp4 on h100-sxm-80gb by the form of nvfp4 on b200-sxm; "
+        "KV cache in int8 on h100-sxm-80gb by the form of fp8 on h100-sxm-80gb");
+  CHECK(kernels_of("h100-sxm-80gb").assumption({.weights = Precision::int4}, false) ==
+        "products in int4 on h100-sxm-80gb by the form of bf16 on h100-sxm-80gb");
 }
 
 TEST_CASE("On H100 a large product is within 15 % of 0.8 of the peak, a thin one within 15 % of 0.86 of HBM",
