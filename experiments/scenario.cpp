@@ -62,6 +62,8 @@ bool has_rates(Reader& r, const Accelerator& accelerator, const PrecisionPlan& p
   std::string missing;
   if (!accelerator.peak(precision.weights) || !accelerator.peak(precision.activations))
     missing = "tensor rate";
+  else if (!accelerator.peak(Precision::bf16))
+    missing = "bf16 tensor rate (attention runs at it)";
   if (!accelerator.memory_bandwidth)
     missing += std::string(missing.empty() ? "" : " and ") + "memory bandwidth";
   if (missing.empty()) return true;
@@ -177,7 +179,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   check_parallelism(r, pool.shape);
   if (!has_rates(r, *accelerator, pool.shape.precision) || !r.problems().empty()) return std::nullopt;
   pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
-  assume(assumption(pool.service, *accelerator), assumptions);
+  assume(assumption(pool.service, pool.shape), assumptions);
   if (software.assumed) assume("software profile " + software.name + ": " + software.source, assumptions);
   return pool;
 }

@@ -10,8 +10,11 @@ namespace disagg {
 namespace {
 
 // Of the H100, for accelerators whose makers do not publish them.
-constexpr double kProcessors = 132;
+constexpr std::int64_t kProcessors = 132;
 constexpr double kL2 = 50e6;
+// Share of a byte's time in decode with 8-bit KV that conversion takes on the H100: with all of it scaled by
+// the memory's rate, kernels of the H200 come out 16 to 22 % too fast; with none of it, as much too slow.
+constexpr double kConversion = 0.5;
 // Share of a network port's rate that collectives between scale-up domains reach: assumed, as measured for
 // DeepEP's messages (0.93 to 0.96).
 constexpr double kPortShare = 0.93;
@@ -21,15 +24,14 @@ constexpr double kExchangeProcessors = 20;
 std::size_t index(Precision format) { return static_cast<std::size_t>(format); }
 
 StepParts parts_of(const KernelForm& form) {
-  StepParts parts{.overhead = Seconds{form.launch}};
-  (form.computes ? parts.compute : parts.bandwidth) = Seconds{form.time};
-  return parts;
+  return {
+      .compute = Seconds{form.compute}, .bandwidth = Seconds{form.memory}, .overhead = Seconds{form.launch}};
 }
 
 DecodeAttention coefficients(const DecodeAttentionForm& form) {
   return {.launch = Seconds{form.launch},
           .deep = Seconds{form.deep},
-          .deep_beyond = kDeepContext,
+          .deep_beyond = form.deep_beyond,
           .wave = Seconds{form.wave},
           .memory_per_token = Seconds{form.memory_per_token},
           .serial_per_token = Seconds{form.serial_per_token},
@@ -49,22 +51,37 @@ FittedKernels::FittedKernels(const Accelerator& accelerator, const KernelConstan
          "an accelerator without rates was accepted");
 }
 
-std::string FittedKernels::assumption() const {
-  // Any family tells: an accelerator is measured as a whole or not at all.
-  const std::string& measured = constants_.gemm[index(Precision::bf16)]->accelerator;
+std::string FittedKernels::assumption(const PrecisionPlan& precision, bool experts) const {
   std::string text;
+  const auto add = [&](const std::string& what) { text += (text.empty() ? "" : "; ") + what; };
+  // An accelerator is measured as a whole or not at all, but for formats that its kernels lack.
+  const std::string& measured = constants_.gemm[index(Precision::bf16)]->accelerator;
   if (measured != accelerator_.name)
-    text = "kernel constants of " + accelerator_.name + ": those of " + measured +
-           " with the rates of its own datasheet";
-  if (!accelerator_.processors) text += std::string(text.empty() ? "" : "; ") + "132 processors, as the H100";
+    add("kernel constants of " + accelerator_.name + ": those of " + measured +
+        " with the rates of its own datasheet");
+  if (!accelerator_.processors) add("132 processors, as the H100");
+  const auto borrowed = [&](const char* kernels, Precision format, const auto& fitted) {
+    const std::string own(format == Precision::fp16 ? name(Precision::bf16) : name(format));
+    if (fitted.format == own && fitted.accelerator == measured) return;
+    add(std::string(kernels) + " in " + std::string(name(format)) + " on " + accelerator_.name +
+        " by the form of " + fitted.format + " on " + fitted.accelerator);
+  };
+  borrowed("products", precision.weights, *constants_.gemm[index(precision.weights)]);
+  if (experts)
+    borrowed("experts", precision.expert_format(), *constants_.experts[index(precision.expert_format())]);
+  borrowed("KV cache", precision.kv, *constants_.decode_attention[index(precision.kv)]);
   return text;
+}
+
+double FittedKernels::processors() const {
+  return static_cast<double>(accelerator_.processors.value_or(kProcessors));
 }
 
 KernelDevice FittedKernels::device(Precision format) const {
   return {.peak = accelerator_.peak(format)->si,
           .memory = accelerator_.memory_bandwidth->si,
           .scale_up = 0,
-          .processors = accelerator_.processors ? static_cast<double>(*accelerator_.processors) : kProcessors,
+          .processors = processors(),
           .l2 = accelerator_.l2_capacity ? accelerator_.l2_capacity->si : kL2};
 }
 
@@ -72,9 +89,9 @@ double FittedKernels::kv_bandwidth(Precision kv, const std::string& measured_on)
   const double own = accelerator_.memory_bandwidth->si;
   const Accelerator* measured = find_accelerator(measured_on);
   if (bytes_per_element(kv) >= 2 || measured == nullptr || measured->name == accelerator_.name) return own;
-  const double converting = measured->memory_bandwidth->si *
-                            (*accelerator_.peak(Precision::bf16) / *measured->peak(Precision::bf16));
-  return std::min(own, converting);
+  const double converting = measured->memory_bandwidth->si * processors() /
+                            static_cast<double>(measured->processors.value_or(kProcessors));
+  return std::min(own, 1 / (kConversion / converting + (1 - kConversion) / own));
 }
 
 double FittedKernels::scale_up() const {
@@ -123,12 +140,17 @@ DecodeAttention FittedKernels::decode_attention(const AttentionHeads& heads, Pre
   const auto& fitted = *constants_.decode_attention[index(kv)];
   KernelDevice here = device(Precision::bf16);
   here.memory = kv_bandwidth(kv, fitted.accelerator);
-  return coefficients(decode_attention_form(fitted.constants, here,
-                                            {.batch = sequences,
-                                             .heads = heads.heads,
-                                             .kv_heads = heads.kv_heads,
-                                             .head_dim = heads.head_dim,
-                                             .kv_bytes = bytes_per_element(kv)}));
+  DecodeAttention time = coefficients(decode_attention_form(fitted.constants, here,
+                                                            {.batch = sequences,
+                                                             .heads = heads.heads,
+                                                             .kv_heads = heads.kv_heads,
+                                                             .head_dim = heads.head_dim,
+                                                             .kv_bytes = bytes_per_element(kv)}));
+  // The measured kernels wait for memory. Drafts, or an accelerator with less compute for its bandwidth, can
+  // make them wait for the tensor cores instead: at the share of the peak that prefill reaches (assumed).
+  const double share = std::min(1.0, constants_.prefill_attention[index(kv)]->constants.ec);
+  time.compute_per_token = Seconds{4 * heads.heads * heads.head_dim / (here.peak * share)};
+  return time;
 }
 
 StepParts FittedKernels::latent_prefill(const LatentHeads& heads, Precision kv,
@@ -146,11 +168,22 @@ DecodeAttention FittedKernels::latent_decode(const LatentHeads& heads, Precision
   const auto& fitted = *constants_.latent_decode[index(kv)];
   KernelDevice here = device(Precision::bf16);
   here.memory = kv_bandwidth(kv, fitted.accelerator);
-  return coefficients(latent_decode_form(fitted.constants, here,
-                                         {.batch = sequences,
-                                          .heads = heads.heads,
-                                          .width = heads.kv_rank + heads.rotary_dim,
-                                          .kv_bytes = bytes_per_element(kv)}));
+  const double width = heads.kv_rank + heads.rotary_dim;
+  const double kv_bytes = bytes_per_element(kv);
+  DecodeAttention time = coefficients(
+      latent_decode_form(fitted.constants, here,
+                         {.batch = sequences, .heads = heads.heads, .width = width, .kv_bytes = kv_bytes}));
+  // As in decode_attention: at the share of the peak that products reach, or at what the measured kernel is
+  // known to reach with 128 heads if that is more (assumed).
+  const double flops_per_head = 2 * (width + heads.kv_rank);
+  double share = constants_.gemm[index(Precision::bf16)]->constants.ec;
+  if (const Accelerator* measured = find_accelerator(fitted.accelerator)) {
+    const double rate =
+        128 * flops_per_head * measured->memory_bandwidth->si * fitted.constants.e128 / (width * kv_bytes);
+    share = std::max(share, rate / measured->peak(Precision::bf16)->si);
+  }
+  time.compute_per_token = Seconds{flops_per_head * heads.heads / (here.peak * share)};
+  return time;
 }
 
 StepParts FittedKernels::experts(const ExpertLoad& load) const {
@@ -171,16 +204,19 @@ StepParts FittedKernels::experts(const ExpertLoad& load) const {
 }
 
 // Between domains: reduce-scatter inside, a ring of each rank's share over its network port, all-gather
-// inside (NCCL's hierarchical algorithms); the port's share of its rate is assumed.
+// inside (NCCL's hierarchical algorithms). Of an all-to-all, each rank sends to every other its own part, to
+// those of other domains over its port, one after the other. All of it is assumed, not measured.
 StepParts FittedKernels::collective(Collective kind, Bytes buffer, const Group& group) const {
   if (group.ranks <= 1) return {};
   const CollectiveConstants& c = constants_.collectives[static_cast<std::size_t>(kind)]->constants;
   const double passes = kind == Collective::all_reduce ? 2 : 1;
   const double inside = group.ranks / group.domains;
+  const bool personal = kind == Collective::all_to_all;
   double time = 0;
-  if (inside > 1) time += collective_time(c, scale_up(), buffer.si, inside, passes);
+  if (inside > 1)
+    time += collective_time(c, scale_up(), personal ? buffer.si / group.domains : buffer.si, inside, passes);
   if (group.domains > 1) {
-    const double share = kind == Collective::all_to_all ? buffer.si / group.ranks : buffer.si / inside;
+    const double share = personal ? buffer.si : buffer.si / inside;
     time += c.a0 + c.a1 * (group.domains - 1) + c.s1 +
             passes * (group.domains - 1) / group.domains * share / (port() * kPortShare);
   }

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "sim/intensity/transformer_work.hpp"
 #include "sim/service/kernel_constants.hpp"
 #include "sim/service/kernel_times.hpp"
 
@@ -14,8 +15,9 @@ class FittedKernels final : public KernelTimes {
  public:
   FittedKernels(const Accelerator& accelerator, const KernelConstants& constants);
 
-  // What is not fitted to this very accelerator, as a sentence; empty when all is.
-  std::string assumption() const;
+  // What is not fitted to this very accelerator and these formats, as a sentence; empty when all is.
+  // `experts`: there are some.
+  std::string assumption(const PrecisionPlan& precision, bool experts) const;
 
   StepParts gemm(Precision format, double m, double n, double k) const override;
   StepParts prefill_attention(const AttentionHeads& heads, Precision kv,
@@ -32,8 +34,10 @@ class FittedKernels final : public KernelTimes {
 
  private:
   KernelDevice device(Precision format) const;
-  // For decode with a narrow KV cache: what converts it is not the memory's speed, so that it scales with the
-  // processors' from the accelerator that was measured.
+  double processors() const;
+  // Rate at which decode reads its KV cache, byte/s. A narrow one is converted on the way: half of the time
+  // of a byte scales with the processors, half with the memory's rate, from the accelerator that was
+  // measured.
   double kv_bandwidth(Precision kv, const std::string& measured_on) const;
   double scale_up() const;
   double port() const;

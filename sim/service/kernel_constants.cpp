@@ -35,6 +35,7 @@ template <class Constants>
 Fitted<Constants> read_constants(const ConfigNode& row) {
   Fitted<Constants> fitted;
   fitted.accelerator = text_of(row, "accelerator");
+  fitted.format = text_of(row, "format");
   if (const ConfigNode* packed = row.find("packed")) fitted.packed = packed->boolean;
   ConfigNode copy = row;
   Problems problems;

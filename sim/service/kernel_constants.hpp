@@ -11,11 +11,11 @@
 
 namespace disagg {
 
-// Fitted constants of one family, and the accelerator whose kernels they were fitted to.
+// Fitted constants of one family, and the accelerator and format whose kernels they were fitted to.
 template <class Constants>
 struct Fitted {
   Constants constants{};
-  std::string accelerator;
+  std::string accelerator, format;
   bool packed = true;  // prefill attention: see PrefillAttentionShape
 };
 template <class Constants>

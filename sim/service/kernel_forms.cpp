@@ -61,7 +61,9 @@ KernelForm gemm_form(const GemmConstants& c, const KernelDevice& device, const G
   const double larger = std::max(compute, memory);
   const double ratio = std::min(compute, memory) / larger;
   const double both = larger * std::pow(1 + std::pow(ratio, c.p), 1 / c.p);
-  return {.launch = c.t0, .time = both + quantisation, .computes = compute > memory};
+  KernelForm form{.launch = c.t0, .memory = quantisation};
+  (compute > memory ? form.compute : form.memory) += both;
+  return form;
 }
 
 constexpr std::array<ConstantField<DecodeAttentionConstants>, 10> DecodeAttentionConstants::fields{{
@@ -102,6 +104,7 @@ DecodeAttentionForm decode_attention_form(const DecodeAttentionConstants& c, con
   const double heads = s.head_dim / 128;
   return {.launch = c.t0 + c.t1 * heads,
           .deep = c.dl,
+          .deep_beyond = 128,
           .wave = (c.c0 + c.c1 * heads) * t.work_items / device.processors,
           .memory_per_token = 2 * s.kv_heads * s.head_dim * s.kv_bytes * t.wide / (device.memory * c.em),
           .serial_per_token =
@@ -109,17 +112,20 @@ DecodeAttentionForm decode_attention_form(const DecodeAttentionConstants& c, con
           .overlap = std::min(c.phi, 1.0)};
 }
 
+double DecodeAttentionForm::time(double batch, double context) const {
+  const double b = std::max(memory_per_token * batch * context, serial_per_token * context);
+  return launch + (context > deep_beyond ? deep : 0) + overlapped(wave, b, overlap);
+}
+
 double decode_attention_time(const DecodeAttentionConstants& c, const KernelDevice& device,
                              const DecodeAttentionShape& s, bool warm) {
-  const DecodeAttentionForm form = decode_attention_form(c, device, s);
-  double memory = form.memory_per_token * s.context * s.batch;
+  DecodeAttentionForm form = decode_attention_form(c, device, s);
   if (warm) {
-    const double bytes = 2 * s.batch * s.kv_heads * s.head_dim * s.context * s.kv_bytes;
-    const double hit = 1 / (1 + std::pow(bytes / (c.f * device.l2), 6));
-    memory = memory * (1 - hit) + bytes * hit / (3 * device.memory);
+    const double bytes_per_token = 2 * s.kv_heads * s.head_dim * s.kv_bytes;
+    const double hit = 1 / (1 + std::pow(bytes_per_token * s.batch * s.context / (c.f * device.l2), 6));
+    form.memory_per_token = form.memory_per_token * (1 - hit) + bytes_per_token * hit / (3 * device.memory);
   }
-  const double b = std::max(memory, form.serial_per_token * s.context);
-  return form.launch + (s.context > kDeepContext ? form.deep : 0) + overlapped(form.wave, b, form.overlap);
+  return form.time(s.batch, s.context);
 }
 
 constexpr std::array<ConstantField<PrefillAttentionConstants>, 9> PrefillAttentionConstants::fields{{
@@ -155,8 +161,7 @@ KernelForm prefill_attention_form(const PrefillAttentionConstants& c, const Kern
   const double moved =
       4 * s.tokens * (c.k1 * std::min(width, 512.0) + c.k2 * std::max(width - 512, 0.0)) / device.memory +
       4 * c.qo * s.tokens * s.heads * s.head_dim / device.memory;
-  const double core = overlapped(work, tail, c.phi);
-  return {.launch = c.t0, .time = core + moved, .computes = core > moved};
+  return {.launch = c.t0, .compute = overlapped(work, tail, c.phi), .memory = moved};
 }
 
 constexpr std::array<ConstantField<LatentDecodeConstants>, 9> LatentDecodeConstants::fields{{
@@ -176,6 +181,7 @@ DecodeAttentionForm latent_decode_form(const LatentDecodeConstants& c, const Ker
   const double efficiency = s.heads <= 16 ? c.e16 : s.heads <= 32 ? c.e32 : s.heads <= 64 ? c.e64 : c.e128;
   return {.launch = c.t0,
           .deep = c.dl,
+          .deep_beyond = 127,
           .wave = c.cw * s.batch * std::ceil(s.heads / 64) / device.processors + c.ch * s.batch * s.heads,
           .memory_per_token = s.width * s.kv_bytes / (device.memory * efficiency),
           .serial_per_token = 0,
@@ -184,9 +190,7 @@ DecodeAttentionForm latent_decode_form(const LatentDecodeConstants& c, const Ker
 
 double latent_decode_time(const LatentDecodeConstants& c, const KernelDevice& device,
                           const LatentDecodeShape& s) {
-  const DecodeAttentionForm form = latent_decode_form(c, device, s);
-  return form.launch + (s.context >= kDeepContext ? form.deep : 0) +
-         overlapped(form.wave, form.memory_per_token * s.context * s.batch, form.overlap);
+  return latent_decode_form(c, device, s).time(s.batch, s.context);
 }
 
 constexpr std::array<ConstantField<LatentPrefillConstants>, 5> LatentPrefillConstants::fields{{
@@ -211,8 +215,7 @@ KernelForm latent_prefill_form(const LatentPrefillConstants& c, const KernelDevi
   const double work = (s.tiles * c.cp + blocks * block) / device.processors;
   const double tail = c.cp + std::ceil(s.longest / 128) * block;
   const double moved = c.kv * s.bytes * s.tokens * s.heads / device.memory;
-  const double core = overlapped(work, tail, c.phi);
-  return {.launch = c.t0, .time = core + moved, .computes = core > moved};
+  return {.launch = c.t0, .compute = overlapped(work, tail, c.phi), .memory = moved};
 }
 
 constexpr std::array<ConstantField<ExpertsConstants>, 6> ExpertsConstants::fields{{
@@ -231,9 +234,7 @@ KernelForm experts_form(const ExpertsConstants& c, const KernelDevice& device, c
   const double activations =
       c.act * s.routed_tokens * (4 * s.hidden + 2 * s.matrices * s.width) / device.memory;
   const double routing = c.ag * 2 * s.tokens * s.experts_per_token * s.hidden / device.memory;
-  return {.launch = c.t0,
-          .time = read + products + activations + routing,
-          .computes = products > read + activations + routing};
+  return {.launch = c.t0, .compute = products, .memory = read + activations + routing};
 }
 
 constexpr std::array<ConstantField<CollectiveConstants>, 7> CollectiveConstants::fields{{
@@ -313,7 +314,7 @@ constexpr std::array<ConstantField<NormalExchangeConstants>, 4> NormalExchangeCo
 double normal_exchange_time(const NormalExchangeConstants& c, double scale_up, const ExchangeShape& s) {
   // Distinct ranks that a token goes to.
   const double ranks = s.ranks * (1 - std::pow(1 - 1 / s.ranks, s.experts_per_token));
-  const double bytes = 2 * s.tokens * ranks * s.hidden;
+  const double bytes = s.bytes * s.tokens * ranks * s.hidden;
   return c.a + std::max(bytes / (s.processors * c.bs), bytes / (scale_up * c.e)) +
          c.ct * s.ranks * s.tokens / s.processors;
 }

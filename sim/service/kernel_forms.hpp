@@ -29,13 +29,13 @@ struct KernelDevice {
   double l2 = 0;          // byte
 };
 
-// What limits a kernel: the larger of the two sides took `time`, `launch` not included.
+// Where the time of a kernel goes. Where compute and memory hide each other, the longer has all of it.
 struct KernelForm {
   double launch = 0;
-  double time = 0;
-  bool computes = false;
+  double compute = 0;
+  double memory = 0;
 
-  double total() const { return launch + time; }
+  double total() const { return launch + compute + memory; }
 };
 
 // --- Products
@@ -69,11 +69,14 @@ struct DecodeAttentionShape {
 };
 // Coefficients of one launch; see DecodeAttention in kernel_times.hpp for what they mean.
 struct DecodeAttentionForm {
-  double launch = 0, deep = 0, wave = 0, memory_per_token = 0, serial_per_token = 0, overlap = 0;
+  double launch = 0, deep = 0, deep_beyond = 0, wave = 0;
+  double memory_per_token = 0, serial_per_token = 0, overlap = 0;
+
+  // Of one launch for `batch` sequences of `context` tokens each.
+  double time(double batch, double context) const;
 };
 DecodeAttentionForm decode_attention_form(const DecodeAttentionConstants& c, const KernelDevice& device,
                                           const DecodeAttentionShape& shape);
-inline constexpr double kDeepContext = 128;  // tokens beyond which a kernel has more to launch
 // With the benchmark's warm L2 when `warm`, which a server never has.
 double decode_attention_time(const DecodeAttentionConstants& c, const KernelDevice& device,
                              const DecodeAttentionShape& shape, bool warm);

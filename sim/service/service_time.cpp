@@ -70,9 +70,11 @@ MeasuredTable MeasuredTable::read(Reader& r) {
   return table;
 }
 
-std::string assumption(const ServiceModel& model, const Accelerator& accelerator) {
+std::string assumption(const ServiceModel& model, const ReplicaShape& shape) {
+  const Accelerator& accelerator = shape.accelerator;
   if (const auto* forms = std::get_if<FittedForms>(&model))
-    return FittedKernels(accelerator, constants_of(*forms, accelerator)).assumption();
+    return FittedKernels(accelerator, constants_of(*forms, accelerator))
+        .assumption(shape.precision, shape.model.is_moe());
   if (std::holds_alternative<Roofline>(model) && accelerator.efficiency.assumed)
     return "efficiencies of " + accelerator.name + ": " + accelerator.efficiency.source;
   return {};

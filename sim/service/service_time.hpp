@@ -52,7 +52,7 @@ using ServiceModel = std::variant<FittedForms, Roofline, MeasuredTable>;
 
 // What of a service model was neither measured on this accelerator nor is on its datasheet, in words; empty
 // when nothing.
-std::string assumption(const ServiceModel& model, const Accelerator& accelerator);
+std::string assumption(const ServiceModel& model, const ReplicaShape& shape);
 
 // What one data-parallel attention rank does in a step.
 struct RankStep {

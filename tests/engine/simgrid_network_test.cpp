@@ -83,3 +83,24 @@ TEST_CASE("A second SimGrid network in one process is refused") {
   const auto first = make_simgrid_network(parking_lot());
   CHECK_THROWS_AS(make_simgrid_network(parking_lot()), BrokenInvariant);
 }
+
+TEST_CASE(
+    "A flow that ends as another starts, 0.01 to 10 ns apart, is reported then and not with the other's "
+    "end") {
+  Simulation simulation(parking_lot());
+  Ends ends;
+  std::size_t slot = 0;
+  for (const double apart : {1e-11, 1e-10, 3e-10, 5e-10, 7e-10, 9e-10, 2e-9, 1e-8}) {
+    for (const double side : {-1.0, 1.0}) {
+      const double start = 1 + 20.0 * static_cast<double>(slot / 2);
+      simulation.at(Seconds{start}, [&, slot] { ends.transfer(simulation, slot, 1, 2e9, 2e9); });
+      simulation.at(Seconds{start + 1 + side * apart},
+                    [&, slot] { ends.transfer(simulation, slot + 1, 2, 100e9); });
+      finish(simulation);
+      INFO(apart << " s " << (side > 0 ? "after" : "before"));
+      CHECK(ends.dates[slot] == Approx(start + 1.001).epsilon(1e-6));
+      CHECK(ends.dates[slot + 1] == Approx(start + 11.001).epsilon(1e-6));
+      slot += 2;
+    }
+  }
+}

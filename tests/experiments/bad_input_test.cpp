@@ -315,6 +315,11 @@ TEST_CASE("Clusters that cannot serve: 18 of them are refused with exactly these
        .scenario = change(R"("h100-sxm-80gb")", R"("rubin-cpx")"),
        .error = "scenario.json:5:39: cluster.pools[0].accelerator: 'rubin-cpx' has no published tensor rate; "
                 "give it inline: {\"extends\": \"rubin-cpx\", ...}"},
+      {.name = "an accelerator that publishes only the rate of its weights' format",
+       .scenario = change(R"("h100-sxm-80gb")",
+                          R"("rubin-cpx", "precision": { "weights": "nvfp4", "activations": "nvfp4" })"),
+       .error = "scenario.json:5:39: cluster.pools[0].accelerator: 'rubin-cpx' has no published bf16 tensor "
+                "rate (attention runs at it); give it inline: {\"extends\": \"rubin-cpx\", ...}"},
       {.name = "prefill without decode",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "role": "prefill")"),
        .error = "scenario.json:4:14: cluster.pools: there are prefill pools but no decode pool"},
