@@ -230,7 +230,7 @@ Validation validated(const Options& o) {
     return validate_kernels(o.scenarios, options);
   }
   if (o.scenarios.size() > 1) throw ConfigError("validate: takes one file, unless --kind is kernels");
-  if (o.validation_kind == "phase") return validate_phases(CsvTable::read(o.scenarios.front()), o.software);
+  if (o.validation_kind == "phase") return validate_phases(CsvTable::read(o.scenarios.front()), o.software, o.overrides);
   return validate_transfers(CsvTable::read(o.scenarios.front()));
 }
 

@@ -106,7 +106,8 @@ Validation validate_serving(const CsvTable& table, const ValidateOptions& option
   return validation;
 }
 
-Validation validate_phases(const CsvTable& table, const std::string& software) {
+Validation validate_phases(const CsvTable& table, const std::string& software,
+                           const std::vector<std::string>& pool_overrides) {
   table.require({"model", "hardware", "tensor_parallel", "prompt_size", "batch_size", "token_size",
                  "prompt_time_ms", "token_time_ms"});
   Validation validation;
@@ -133,7 +134,7 @@ Validation validate_phases(const CsvTable& table, const std::string& software) {
              {"accelerator", accelerator},
              {"replicas", 1},
              {"kv_capacity", "1 PB"},
-             {"software", software},
+             {"software", {{"extends", software}}},
              {"parallelism", {{"tp", static_cast<std::int64_t>(table.number(i, "tensor_parallel", 1))}}}}}}}},
         {"workload",
          {{"kind", "synthetic"},
@@ -142,7 +143,10 @@ Validation validate_phases(const CsvTable& table, const std::string& software) {
           {"prompt_tokens", 1},
           {"output_tokens", 1}}}};
     try {
-      const Scenario read = read_scenario(parse_config(scenario.dump(), id), "phases");
+      ConfigNode root = parse_config(scenario.dump(), id);
+      for (const std::string& assignment : pool_overrides)
+        override_config(root, "cluster.pools[0]." + assignment);
+      const Scenario read = read_scenario(std::move(root), "phases");
       const ServiceTime service(read.cluster.pools[0].service, read.cluster.pools[0].shape);
       const std::vector<PrefillChunk> prompts(static_cast<std::size_t>(batch),
                                               {.prefix = 0, .tokens = prompt, .completes = true});

@@ -42,7 +42,8 @@ Validation validate_serving(const CsvTable& table, const ValidateOptions& option
 
 // Prefill and decode times of single batches (columns model, hardware, tensor_parallel, prompt_size,
 // batch_size, token_size, prompt_time_ms, token_time_ms) with a software profile.
-Validation validate_phases(const CsvTable& table, const std::string& software);
+Validation validate_phases(const CsvTable& table, const std::string& software,
+                           const std::vector<std::string>& pool_overrides = {});
 
 // Transfers of a KV cache between two replicas (columns prompt_tokens, transfer_time_ms), as in the scenario
 // of Mooncake's measurement: Qwen3-8B, TP 8 to TP 8 over eight 200 Gb/s ports of RoCE.

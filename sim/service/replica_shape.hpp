@@ -63,6 +63,7 @@ struct SoftwareOverheads {
   bool cuda_graphs = true;   // steps of decode alone run as one graph
   double decode_scale = 1;   // on the kernels of decode-only steps
   double prefill_scale = 1;  // on those of all others
+  double network_scale = 1;  // on collectives
 };
 
 // All that decides the time of steps on one kind of replica.

@@ -156,7 +156,7 @@ StepParts ServiceTime::make_decode_fixed(double busiest, double all) const {
   }
   const Seconds network = stage.network;
   stage = stage * o.decode_scale;
-  stage.network = network;
+  stage.network = network * o.network_scale;
   stage += hops(rank_tokens);
   add_software(stage, o.cuda_graphs);
   StepParts parts = stage * pp_;
@@ -226,7 +226,7 @@ StepParts ServiceTime::step(std::span<const RankStep> ranks) const {
   stage += slowest * (1 / batches);
   const Seconds network = stage.network;
   stage = stage * o.prefill_scale;
-  stage.network = network;
+  stage.network = network * o.network_scale;
   stage += hops(busiest / batches);
   add_software(stage, false);
   StepParts parts = stage * (batches + pp_ - 1);

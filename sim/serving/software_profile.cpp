@@ -37,6 +37,7 @@ SoftwareProfile read_profile(Reader& r) {
   o.cuda_graphs = r.get_or<bool>("cuda_graphs", "true");
   o.decode_scale = r.get_or<double>("decode_scale", "1", Range::positive);
   o.prefill_scale = r.get_or<double>("prefill_scale", "1", Range::positive);
+  o.network_scale = r.get_or<double>("network_scale", "1", Range::positive);
   profile.request_latency = r.get_or<Seconds>("request_latency", "0 ms", Range::non_negative);
   profile.exchange =
       static_cast<ExpertExchangeKind>(r.choice("expert_exchange", kExpertExchangeNames, "all-gather"));
