@@ -16,6 +16,7 @@
 #include "experiments/list.hpp"
 #include "experiments/processes.hpp"
 #include "experiments/progress.hpp"
+#include "experiments/roofline.hpp"
 #include "experiments/run.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/scenario.hpp"
@@ -37,6 +38,7 @@ struct Options {
   std::vector<std::string> by, limits, fit;
   std::string fit_mode = "agg";
   std::string folder, csv, what, models, recipes, software = "eager-2023", validation_kind = "serving";
+  RooflineOptions roofline;
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
   bool with_suspect = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
@@ -258,6 +260,17 @@ int validate(const Options& o) {
   return broken.empty() ? exit_code::kDone : exit_code::kNo;
 }
 
+int roofline(const Options& o) {
+  std::ostringstream text;
+  print_roofline(o.roofline, text);
+  if (o.folder.empty()) {
+    std::cout << text.str();
+  } else {
+    write_file(o.folder, text.str());
+  }
+  return exit_code::kDone;
+}
+
 int list(const Options& o) {
   if (o.what != "policies") return list_command(o.what, o.json, std::cout);
   print_choices(all_choices(), o.json, std::cout);
@@ -384,6 +397,30 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   list_app->add_option("what", o.what, "accelerators, models, links, memory or policies");
   list_app->add_flag("--json", o.json, "Print JSON instead of a table");
 
+  CLI::App* roofline_app =
+      add("roofline", "Bound steps by datasheets: intensity, footprint, regime, the wall of capacity",
+          "disagg roofline --model llama-3.1-70b --accelerator h100-sxm-80gb --phase decode --context "
+          "8192,131072 --batch 1,16,64");
+  RooflineOptions& r = o.roofline;
+  const auto add_list = [&](const char* option, auto& values, const char* what) {
+    return roofline_app->add_option(option, values, what)->delimiter(',')->capture_default_str();
+  };
+  add_list("--model", r.models, "Models of the catalog (disagg list models)");
+  add_list("--accelerator", r.accelerators, "Accelerators of the catalog (disagg list accelerators)");
+  add_list("--phase", r.phases, "prefill, decode");
+  add_list("--context", r.contexts, "Tokens of context of each request; of a prefill all of them are new")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
+  add_list("--batch", r.batches, "Requests in a step")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
+  roofline_app->add_option("--accelerators", r.machine, "How many accelerators work as one")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}))
+      ->capture_default_str();
+  roofline_app->add_option("--weights", r.weights, "Number format of weights")->capture_default_str();
+  roofline_app->add_option("--experts", r.experts, "Number format of routed experts, if not that of weights");
+  roofline_app->add_option("--kv", r.kv, "Number format of the KV cache")->capture_default_str();
+  roofline_app->add_option("--format", r.format, "table, csv or json")->capture_default_str();
+  roofline_app->add_option("-o,--out", o.folder, "Write into this file instead of stdout");
+
   CLI::App* demo_app =
       add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
   demo_app->add_option("-o,--out", o.folder, "Folder for the results (disagg-demo)");
@@ -394,7 +431,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
 
   return {{run_app, [&] { return run(o); }},     {compare_app, [&] { return compare(o); }},
           {sweep_app, [&] { return sweep(o); }}, {validate_app, [&] { return validate(o); }},
-          {list_app, [&] { return list(o); }},   {demo_app, [&] { return demo(o); }}};
+          {list_app, [&] { return list(o); }},   {roofline_app, [&] { return roofline(o); }},
+          {demo_app, [&] { return demo(o); }}};
 }
 
 // A word in the place of the command that is none: say which there are.
