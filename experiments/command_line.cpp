@@ -14,6 +14,7 @@
 #include "experiments/fit_software.hpp"
 #include "experiments/interrupt.hpp"
 #include "experiments/list.hpp"
+#include "experiments/paper_figures.hpp"
 #include "experiments/processes.hpp"
 #include "experiments/progress.hpp"
 #include "experiments/roofline.hpp"
@@ -37,7 +38,8 @@ struct Options {
   std::vector<std::string> axes;
   std::vector<std::string> by, limits, fit;
   std::string fit_mode = "agg";
-  std::string folder, csv, what, models, recipes, software = "eager-2023", validation_kind = "serving";
+  std::string folder, csv, figures, what, models, recipes, software = "eager-2023",
+                                                           validation_kind = "serving";
   RooflineOptions roofline;
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
   bool with_suspect = false;
@@ -261,6 +263,11 @@ int validate(const Options& o) {
 }
 
 int roofline(const Options& o) {
+  if (!o.figures.empty()) {
+    write_paper_figures(o.figures);
+    if (!o.quiet) std::cerr << "figures are in " << o.figures << '\n';
+    return exit_code::kDone;
+  }
   std::ostringstream text;
   print_roofline(o.roofline, text);
   if (o.folder.empty()) {
@@ -420,6 +427,13 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   roofline_app->add_option("--kv", r.kv, "Number format of the KV cache")->capture_default_str();
   roofline_app->add_option("--format", r.format, "table, csv or json")->capture_default_str();
   roofline_app->add_option("-o,--out", o.folder, "Write into this file instead of stdout");
+  roofline_app
+      ->add_option("--paper-figures", o.figures,
+                   "Instead, write figures 1 to 4 of arXiv 2601.22001 (CSV and SVG) into this folder; they "
+                   "take no other option")
+      ->excludes("--model", "--accelerator", "--phase", "--context", "--batch", "--accelerators", "--weights",
+                 "--experts", "--kv", "--format", "--out");
+  roofline_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
 
   CLI::App* demo_app =
       add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
