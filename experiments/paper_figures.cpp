@@ -69,14 +69,14 @@ Figure figure_1() {
   const double high_intensity = ridge(h100), high_footprint = share_gigabytes(h100, real(kBatch));
   Figure f{.csv = "part,context_tokens,intensity_flop_per_byte,footprint_gb,quadrant\n", .plot = {}};
   SvgPlot::Panel panel{
-      .x = {"operational intensity (FLOP/byte)", 1, 1e6},
+      .x = {"operational intensity (FLOP/byte)", 0.3, 1e6},
       .y = {"capacity footprint (GB per request)", 0.1, 1000},
       .series = {},
       .rules = {{true, high_intensity, "ridge of H100, bf16: " + show_number(high_intensity)},
                 {false, high_footprint, "8 x H100 at batch 16: " + show_number(high_footprint) + " GB"}},
-      .words = {{{17, 600}, "bound by capacity and bandwidth"},
+      .words = {{{9.4, 600}, "bound by capacity and bandwidth"},
                 {{17000, 600}, "bound by capacity"},
-                {{17, 0.15}, "bound by bandwidth"},
+                {{9.4, 0.15}, "bound by bandwidth"},
                 {{17000, 0.15}, "bound by compute"}}};
   for (const PhasePart& part : kPhaseParts) {
     SvgPlot::Series series{.name = std::string(part.name), .points = {}};
@@ -211,10 +211,10 @@ Figure figure_3() {
   for (const Cache& each : kCaches) {
     const TransformerWork work(caching_model(each.kv_heads, each.latent), {});
     SvgPlot::Series series{.name = std::string(each.name), .points = {}};
-    for (const double context : {1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5}) {
-      const double cf = gigabytes(work.kv_bytes(context));
-      series.points.push_back({context, cf});
-      f.csv += series.name + ',' + show_exact(context) + ',' + digits(cf) + '\n';
+    for (const TokenCount context : {1000, 2000, 5000, 10'000, 20'000, 50'000, 100'000}) {
+      const double cf = gigabytes(work.kv_bytes(real(context)));
+      series.points.push_back({real(context), cf});
+      f.csv += series.name + ',' + std::to_string(context) + ',' + digits(cf) + '\n';
     }
     panel.series.push_back(std::move(series));
   }
@@ -237,9 +237,12 @@ Figure figure_4() {
        {"DeepSeek-R1, bf16", "deepseek-r1", Precision::bf16},
        {"DeepSeek-R1, fp8 weights", "deepseek-r1", Precision::fp8},
        {"Llama-4-Maverick, bf16", "llama-4-maverick-17b-128e-instruct", Precision::bf16}}};
-  constexpr TokenCount kContext = 300'000;
+  constexpr TokenCount kContext = 300'000, kShort = 8192;
   const Accelerator& b200 = accelerator("b200-sxm");
-  Figure f{.csv = "model,batch,footprint_gb,intensity_flop_per_byte\n", .plot = {}};
+  Figure f{.csv =
+               "model,batch,footprint_gb_300k,intensity_flop_per_byte_300k,"
+               "intensity_flop_per_byte_8k\n",
+           .plot = {}};
   const SvgPlot::Axis batches{"batch (requests)", 1, 256};
   SvgPlot::Panel footprint{.x = batches, .y = {"capacity footprint (GB per request)", 1, 3000}, .series = {}};
   SvgPlot::Panel intensities{.x = batches,
@@ -250,28 +253,37 @@ Figure figure_4() {
     const ModelSpec& model = catalog_model(served.model);
     const PrecisionPlan precision{.weights = served.weights};
     const TransformerWork work(model, precision);
-    SvgPlot::Series memory{.name = std::string(served.name), .points = {}}, decode = memory;
+    SvgPlot::Series memory{.name = std::string(served.name), .points = {}}, decode = memory,
+                                                                            decode_short = memory;
+    decode_short.dashed = true;
     for (std::int64_t batch = 1; batch <= 256; batch *= 2) {
       const double cf = gigabytes(work.capacity_footprint(real(kContext), real(batch)));
       const double oi = intensity(step_work(model, precision, Phase::decode, kContext, batch)).si;
+      const double oi_short = intensity(step_work(model, precision, Phase::decode, kShort, batch)).si;
       memory.points.push_back({real(batch), cf});
       decode.points.push_back({real(batch), oi});
-      f.csv += '"' + memory.name + "\"," + std::to_string(batch) + ',' + digits(cf) + ',' + digits(oi) + '\n';
+      decode_short.points.push_back({real(batch), oi_short});
+      f.csv += '"' + memory.name + "\"," + std::to_string(batch) + ',' + digits(cf) + ',' + digits(oi) + ',' +
+               digits(oi_short) + '\n';
     }
     footprint.series.push_back(std::move(memory));
     intensities.series.push_back(std::move(decode));
+    intensities.series.push_back(std::move(decode_short));
   }
   SvgPlot::Series room{.name = "memory of 8 x B200 / batch", .points = {}, .dashed = true};
   for (const double batch : {1.0, 256.0}) room.points.push_back({batch, share_gigabytes(b200, batch)});
   footprint.series.push_back(std::move(room));
-  f.plot = {.title = "Dense and mixture of experts: decode at a context of 300K tokens",
-            .panels = {std::move(footprint), std::move(intensities)},
-            .caption = std::string(kPaper) +
-                       "4. Footprint: the request's KV cache and its share of all weights. Assumed: KV cache "
-                       "and activations in bf16; fp8 weights leave both embedding tables in bf16; uniform "
-                       "routing, so that a step reads the experts that its tokens are expected to touch; "
-                       "Llama 4 is Maverick, of whose 48 layers 36 keep 8,192 tokens (unverified pattern). "
-                       "Above the dashed line a batch does not fit 8 B200 (1,536 GB)."};
+  f.plot = {
+      .title = "Dense and mixture of experts: decode at contexts of 300K and 8K tokens",
+      .panels = {std::move(footprint), std::move(intensities)},
+      .caption =
+          std::string(kPaper) +
+          "4. Solid: 300K tokens; dashed on the right: 8K. Footprint: a request's KV cache and its share of "
+          "all weights. Assumed: KV cache "
+          "and activations in bf16; fp8 weights leave both embedding tables in bf16; uniform "
+          "routing, so that a step reads the experts that its tokens are expected to touch; "
+          "Llama 4 is Maverick, of whose 48 layers 36 keep 8,192 tokens (unverified pattern). "
+          "Above the dashed line a batch does not fit 8 B200 (1,536 GB)."};
   return f;
 }
 

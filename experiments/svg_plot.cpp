@@ -13,10 +13,10 @@ namespace disagg {
 namespace {
 
 constexpr double kWidth = 900, kHeight = 560;
-constexpr double kLeft = 66, kRight = 16, kGap = 70, kTop = 46, kPanelHeight = 310;
-constexpr double kLegendTop = 422, kLegendLine = 19, kCaptionLine = 14.5;
+constexpr double kLeft = 66, kRight = 16, kGap = 70, kTop = 46, kPanelHeight = 345;
+constexpr double kLegendTop = 457, kLegendLine = 19, kCaptionLine = 14.5;
 constexpr double kCharacter = 6.3;            // mean width at 12 px
-constexpr std::size_t kCaptionLetters = 148;  // in a line at 11 px
+constexpr std::size_t kCaptionLetters = 150;  // in a line at 11 px
 
 // Okabe and Ito's colours, which colour-blind readers can tell apart; their yellow is too light for lines.
 constexpr std::array<std::string_view, 7> kColours{"#0072B2", "#D55E00", "#009E73", "#CC79A7",
@@ -51,7 +51,7 @@ void write_line(std::ostream& out, double x1, double y1, double x2, double y2, s
       << "\" y2=\"" << coordinate(y2) << "\" " << style << "/>\n";
 }
 
-// "100", "10K", "1M": a power of ten.
+// "100", "10K", "1M".
 std::string tick_label(double value) {
   if (value >= 1e6) return show_number(value / 1e6) + "M";
   if (value >= 1e4) return show_number(value / 1e3) + "K";
@@ -72,27 +72,30 @@ struct Frame {
   double bottom() const { return top + height; }
 };
 
-// Calls act(value, is a power of ten) for 1, 2 ... 9 times each power of ten within the axis.
+// Calls act(value, has a label) for 1, 2 ... 9 times each power of ten within the axis. Powers of ten have
+// labels, on an axis of up to two of them also 2 and 5 times these.
 template <class Act>
 void each_tick(const SvgPlot::Axis& axis, Act act) {
+  const bool is_short = axis.high / axis.low <= 100;
   for (double power = std::pow(10, std::floor(std::log10(axis.low))); power <= axis.high * 1.0001;
        power *= 10)
     for (int times = 1; times <= 9; ++times)
       if (const double value = power * times; value >= axis.low * 0.9999 && value <= axis.high * 1.0001)
-        act(value, times == 1);
+        act(value, times == 1 || (is_short && (times == 2 || times == 5)));
 }
 
 void write_axes(std::ostream& out, const Frame& f) {
-  const auto grid = [](bool decade) {
-    return decade ? "stroke=\"#cccccc\" stroke-width=\"1\"" : "stroke=\"#eeeeee\" stroke-width=\"0.7\"";
+  const auto grid = [](bool labelled) {
+    return labelled ? "stroke=\"#cccccc\" stroke-width=\"1\"" : "stroke=\"#eeeeee\" stroke-width=\"0.7\"";
   };
-  each_tick(f.x_axis, [&](double value, bool decade) {
-    write_line(out, f.x(value), f.top, f.x(value), f.bottom(), grid(decade));
-    if (decade) write_text(out, f.x(value), f.bottom() + 16, tick_label(value), 11, "text-anchor=\"middle\"");
+  each_tick(f.x_axis, [&](double value, bool labelled) {
+    write_line(out, f.x(value), f.top, f.x(value), f.bottom(), grid(labelled));
+    if (labelled)
+      write_text(out, f.x(value), f.bottom() + 16, tick_label(value), 11, "text-anchor=\"middle\"");
   });
-  each_tick(f.y_axis, [&](double value, bool decade) {
-    write_line(out, f.left, f.y(value), f.right(), f.y(value), grid(decade));
-    if (decade) write_text(out, f.left - 6, f.y(value) + 4, tick_label(value), 11, "text-anchor=\"end\"");
+  each_tick(f.y_axis, [&](double value, bool labelled) {
+    write_line(out, f.left, f.y(value), f.right(), f.y(value), grid(labelled));
+    if (labelled) write_text(out, f.left - 6, f.y(value) + 4, tick_label(value), 11, "text-anchor=\"end\"");
   });
   out << "<rect x=\"" << coordinate(f.left) << "\" y=\"" << coordinate(f.top) << "\" width=\""
       << coordinate(f.width) << "\" height=\"" << coordinate(f.height)
