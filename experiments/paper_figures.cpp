@@ -245,10 +245,11 @@ Figure figure_4() {
            .plot = {}};
   const SvgPlot::Axis batches{"batch (requests)", 1, 256};
   SvgPlot::Panel footprint{.x = batches, .y = {"capacity footprint (GB per request)", 1, 3000}, .series = {}};
-  SvgPlot::Panel intensities{.x = batches,
-                             .y = {"operational intensity of decode (FLOP/byte)", 1, 1000},
-                             .series = {},
-                             .rules = {{false, ridge(b200), "ridge of B200, bf16: 292"}}};
+  SvgPlot::Panel intensities{
+      .x = batches,
+      .y = {"operational intensity of decode (FLOP/byte)", 1, 1000},
+      .series = {},
+      .rules = {{false, ridge(b200), "ridge of B200, bf16: " + show_number(ridge(b200), 3)}}};
   for (const Served& served : kServed) {
     const ModelSpec& model = catalog_model(served.model);
     const PrecisionPlan precision{.weights = served.weights};
