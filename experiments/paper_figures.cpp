@@ -153,7 +153,8 @@ Figure figure_2() {
                 {false, ridge(b200), ""}}};
   for (const Agent& agent : kAgents) {
     const std::string name(agent.name);
-    SvgPlot::Series memory{.name = name, .points = {}}, decode = memory, whole = memory;
+    const SvgPlot::Series empty{.name = name, .points = {}};
+    SvgPlot::Series memory = empty, decode = empty, whole = empty;
     whole.dashed = true;
     for (std::int64_t turn = 1; turn <= agent.turns; ++turn) {
       const Turn t = turn_of(agent, turn, model);
@@ -254,8 +255,8 @@ Figure figure_4() {
     const ModelSpec& model = catalog_model(served.model);
     const PrecisionPlan precision{.weights = served.weights};
     const TransformerWork work(model, precision);
-    SvgPlot::Series memory{.name = std::string(served.name), .points = {}}, decode = memory,
-                                                                            decode_short = memory;
+    const SvgPlot::Series empty{.name = std::string(served.name), .points = {}};
+    SvgPlot::Series memory = empty, decode = empty, decode_short = empty;
     decode_short.dashed = true;
     for (std::int64_t batch = 1; batch <= 256; batch *= 2) {
       const double cf = gigabytes(work.capacity_footprint(real(kContext), real(batch)));
@@ -264,7 +265,7 @@ Figure figure_4() {
       memory.points.push_back({real(batch), cf});
       decode.points.push_back({real(batch), oi});
       decode_short.points.push_back({real(batch), oi_short});
-      f.csv += '"' + memory.name + "\"," + std::to_string(batch) + ',' + digits(cf) + ',' + digits(oi) + ',' +
+      f.csv += '"' + empty.name + "\"," + std::to_string(batch) + ',' + digits(cf) + ',' + digits(oi) + ',' +
                digits(oi_short) + '\n';
     }
     footprint.series.push_back(std::move(memory));

@@ -77,10 +77,11 @@ struct Frame {
 template <class Act>
 void each_tick(const SvgPlot::Axis& axis, Act act) {
   const bool is_short = axis.high / axis.low <= 100;
-  for (double power = std::pow(10, std::floor(std::log10(axis.low))); power <= axis.high * 1.0001;
-       power *= 10)
+  const auto last = static_cast<int>(std::floor(std::log10(axis.high)));
+  for (auto exponent = static_cast<int>(std::floor(std::log10(axis.low))); exponent <= last; ++exponent)
     for (int times = 1; times <= 9; ++times)
-      if (const double value = power * times; value >= axis.low * 0.9999 && value <= axis.high * 1.0001)
+      if (const double value = times * std::pow(10, exponent);
+          value >= axis.low * 0.9999 && value <= axis.high * 1.0001)
         act(value, times == 1 || (is_short && (times == 2 || times == 5)));
 }
 

@@ -19,7 +19,7 @@ struct SvgPlot {
   struct Series {
     std::string name;
     std::vector<Point> points;
-    bool line = true;  // else markers only
+    bool line = true;     // else markers only
     bool dashed = false;  // and without markers
   };
   // A dashed line across the panel: a roof, a ridge, a capacity.
