@@ -15,8 +15,10 @@
 #include "experiments/fit_software.hpp"
 #include "experiments/interrupt.hpp"
 #include "experiments/list.hpp"
+#include "experiments/paper_figures.hpp"
 #include "experiments/processes.hpp"
 #include "experiments/progress.hpp"
+#include "experiments/roofline.hpp"
 #include "experiments/run.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/scenario.hpp"
@@ -38,9 +40,10 @@ struct Options {
   std::vector<std::string> axes;
   std::vector<std::string> by, limits, fit;
   std::string fit_mode = "agg";
-  std::string folder, csv, what, accelerator, output, models, recipes, constants, constants_of;
+  std::string folder, csv, what, accelerator, output, models, recipes, constants, constants_of, figures;
   std::string software = "eager-2023", validation_kind = "serving";
   std::size_t folds = 5;
+  RooflineOptions roofline;
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
   bool with_suspect = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
@@ -230,7 +233,8 @@ Validation validated(const Options& o) {
     return validate_kernels(o.scenarios, options);
   }
   if (o.scenarios.size() > 1) throw ConfigError("validate: takes one file, unless --kind is kernels");
-  if (o.validation_kind == "phase") return validate_phases(CsvTable::read(o.scenarios.front()), o.software, o.overrides);
+  if (o.validation_kind == "phase")
+    return validate_phases(CsvTable::read(o.scenarios.front()), o.software, o.overrides);
   return validate_transfers(CsvTable::read(o.scenarios.front()));
 }
 
@@ -267,6 +271,22 @@ int validate(const Options& o) {
   if (!o.csv.empty()) write_file(o.csv, validation_csv(validation));
   for (const std::string& limit : broken) std::cerr << "disagg: " << limit << '\n';
   return broken.empty() ? exit_code::kDone : exit_code::kNo;
+}
+
+int roofline(const Options& o) {
+  if (!o.figures.empty()) {
+    write_paper_figures(o.figures);
+    if (!o.quiet) std::cerr << "figures are in " << o.figures << '\n';
+    return exit_code::kDone;
+  }
+  std::ostringstream text;
+  print_roofline(o.roofline, text);
+  if (o.folder.empty()) {
+    std::cout << text.str();
+  } else {
+    write_file(o.folder, text.str());
+  }
+  return exit_code::kDone;
 }
 
 int list(const Options& o) {
@@ -451,6 +471,37 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   add_common(calibrate_app);
 
+  CLI::App* roofline_app =
+      add("roofline", "Bound steps by datasheets: intensity, footprint, regime, the wall of capacity",
+          "disagg roofline --model llama-3.1-70b --accelerator h100-sxm-80gb --phase decode --context "
+          "8192,131072 --batch 1,16,64");
+  RooflineOptions& r = o.roofline;
+  const auto add_list = [&](const char* option, auto& values, const char* what) {
+    return roofline_app->add_option(option, values, what)->delimiter(',')->capture_default_str();
+  };
+  add_list("--model", r.models, "Models of the catalog (disagg list models)");
+  add_list("--accelerator", r.accelerators, "Accelerators of the catalog (disagg list accelerators)");
+  add_list("--phase", r.phases, "prefill, decode");
+  add_list("--context", r.contexts, "Tokens of context of each request; of a prefill all of them are new")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
+  add_list("--batch", r.batches, "Requests in a step")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}));
+  roofline_app->add_option("--accelerators", r.machine, "How many accelerators work as one")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}))
+      ->capture_default_str();
+  roofline_app->add_option("--weights", r.weights, "Number format of weights")->capture_default_str();
+  roofline_app->add_option("--experts", r.experts, "Number format of routed experts, if not that of weights");
+  roofline_app->add_option("--kv", r.kv, "Number format of the KV cache")->capture_default_str();
+  roofline_app->add_option("--format", r.format, "table, csv or json")->capture_default_str();
+  roofline_app->add_option("-o,--out", o.folder, "Write into this file instead of stdout");
+  roofline_app
+      ->add_option("--paper-figures", o.figures,
+                   "Instead, write figures 1 to 4 of arXiv 2601.22001 (CSV and SVG) into this folder; they "
+                   "take no other option")
+      ->excludes("--model", "--accelerator", "--phase", "--context", "--batch", "--accelerators", "--weights",
+                 "--experts", "--kv", "--format", "--out");
+  roofline_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
+
   CLI::App* demo_app =
       add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
   demo_app->add_option("-o,--out", o.folder, "Folder for the results (disagg-demo)");
@@ -459,10 +510,10 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   demo_app->add_flag("-q,--quiet", o.quiet, "No progress on stderr");
 
-  return {{run_app, [&] { return run(o); }},     {compare_app, [&] { return compare(o); }},
-          {sweep_app, [&] { return sweep(o); }}, {validate_app, [&] { return validate(o); }},
-          {list_app, [&] { return list(o); }},   {calibrate_app, [&] { return calibrate_kernels(o); }},
-          {demo_app, [&] { return demo(o); }}};
+  return {{run_app, [&] { return run(o); }},           {compare_app, [&] { return compare(o); }},
+          {sweep_app, [&] { return sweep(o); }},       {validate_app, [&] { return validate(o); }},
+          {list_app, [&] { return list(o); }},         {calibrate_app, [&] { return calibrate_kernels(o); }},
+          {roofline_app, [&] { return roofline(o); }}, {demo_app, [&] { return demo(o); }}};
 }
 
 // A word in the place of the command that is none: say which there are.

@@ -181,6 +181,8 @@ SoftwareFitResult fit_software(const CsvTable& table, const std::vector<std::str
   const std::vector<ServingRow> all = read_serving_rows(table, options.rows);
   std::map<std::string, std::array<Rows, 2>> halves;  // by engine
   std::map<std::string, std::map<std::string, std::size_t>> half_of;
+  // The number of drafts accepted is a property of prompts: these rows are judged, not fitted.
+  std::map<std::string, Rows> with_drafts;
   for (const ServingRow& row : all) {
     if (!row.reason.empty() || row.suspect) {
       result.validation.unpredicted.push_back(
@@ -189,6 +191,10 @@ SoftwareFitResult fit_software(const CsvTable& table, const std::vector<std::str
     }
     if (row.columns.at("mode") != mode) continue;
     auto& known = half_of[row.engine];
+    if (row.scenario.find("\"drafts\"") != std::string::npos) {
+      with_drafts[row.engine].push_back(&row);
+      continue;
+    }
     const std::size_t half = known.try_emplace(configuration(row), known.size() % 2).first->second;
     halves[row.engine][half].push_back(&row);
   }
@@ -204,12 +210,7 @@ SoftwareFitResult fit_software(const CsvTable& table, const std::vector<std::str
     };
     Rows both = parts[0];
     both.insert(both.end(), parts[1].begin(), parts[1].end());
-    fit(both, "all");
-    for (std::size_t half = 0; half < 2; ++half) {
-      const Rows& judged = parts[half];
-      const Rows& fitted = parts[1 - half];
-      if (judged.empty() || fitted.empty()) continue;
-      const auto found = fit(fitted, half == 0 ? "second half" : "first half");
+    const auto judge = [&](const Rows& judged, const std::vector<FittedConstant>& found) {
       const auto predictions = predict_serving(judged, all_overrides(options, found), options.jobs, {});
       for (std::size_t i = 0; i < judged.size(); ++i) {
         if (!predictions[i].error.empty()) {
@@ -222,7 +223,11 @@ SoftwareFitResult fit_software(const CsvTable& table, const std::vector<std::str
         row.measured = {{"ttft_ms", judged[i]->ttft_ms}, {"tpot_ms", judged[i]->tpot_ms}};
         result.validation.rows.push_back(std::move(row));
       }
-    }
+    };
+    judge(with_drafts[engine], fit(both, "all"));
+    for (std::size_t half = 0; half < 2; ++half)
+      if (!parts[half].empty() && !parts[1 - half].empty())
+        judge(parts[half], fit(parts[1 - half], half == 0 ? "second half" : "first half"));
   }
   return result;
 }
