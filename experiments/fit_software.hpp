@@ -28,8 +28,8 @@ struct SoftwareFitResult {
 // Fits `constants` of the profiles in `table`, engine by engine: least squares on the logarithms of predicted
 // over measured TTFT and TPOT with a soft-L1 loss of scale 0.1 (Gauss-Newton with step control on the
 // logarithms of the constants). Configurations (model, system, sizes, lengths) are dealt to two halves; each
-// half is predicted with the constants of the other. Only rows with `mode` are used. Throws ConfigError:
-// unknown constant, nothing to fit.
+// half is predicted with the constants of the other, rows with drafts with those of all others. Only rows
+// with `mode` are used. Throws ConfigError: unknown constant, nothing to fit.
 SoftwareFitResult fit_software(const CsvTable& table, const std::vector<std::string>& constants,
                                const std::string& mode, const ValidateOptions& options);
 

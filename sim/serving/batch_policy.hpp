@@ -53,7 +53,7 @@ struct BatchView {
   BlockCount free_blocks = 0;  // that no decoding sequence needs in this step
   TokenCount block_tokens = 1;
   bool admitting = true;  // false in a step that had to preempt
-  FixedFootprint fixed;
+  FixedFootprint fixed{};
   ReplicaId replica;
 };
 

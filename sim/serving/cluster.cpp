@@ -160,6 +160,7 @@ void Cluster::chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Sec
       setup_.pools[pool_of_[request.record.prefill_replica.index].index].shape.model.num_hidden_layers);
   const Bytes last = kv_bytes(request, tokens) / layers;
   request.handed_off += tokens;
+  if (last.si <= 0) return;  // beyond the windows of all layers nothing is kept
   // All layers but the last stream at the rate at which they are computed, or more slowly if the network says
   // so.
   request.scheduled += 2;
@@ -239,8 +240,11 @@ void Cluster::send_rest(RequestRef ref) {
   const Bytes bytes = rest > 0 ? kv_bytes(request, rest) : Bytes{};
   request.handed_off = request.record.prompt_tokens;
   replica(request.record.decode_replica).await(ref);
-  if (rest > 0) send(ref, bytes, Network::kNoLimit);
-  hand_off_if_complete(ref);
+  if (bytes.si > 0) send(ref, bytes, Network::kNoLimit);
+  if (request.flows > 0 || request.scheduled > 0) return;
+  // All of it has been sent before. Not at once: the prefill replica is in the middle of ending a step.
+  if (!request.way_open) request.record.hand_off_start = simulation_.now();
+  simulation_.after(Seconds{0}, [this, ref] { hand_off_if_complete(ref); });
 }
 
 void Cluster::hand_off_if_complete(RequestRef ref) {

@@ -75,7 +75,7 @@ struct ReplicaSetup {
   BlockCount kv_blocks = 0;  // of one rank
   DecodeRules decode;
   std::size_t ranks = 1;  // data-parallel attention ranks
-  FixedFootprint fixed;
+  FixedFootprint fixed{};
 };
 
 // One instance of the model: batches that run in spans, prompts in progress, queues, and KV caches. With

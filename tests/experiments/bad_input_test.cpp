@@ -243,8 +243,8 @@ TEST_CASE("Names that are unknown: 13 of them are refused with exactly these wor
                 "least-loaded least-tokens mixed-pool; did you mean 'least-loaded'?"},
       {.name = "an unknown service",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "service": "rooflin")"),
-       .error = "scenario.json:5:82: cluster.pools[0].service.kind: 'rooflin' is unknown; known: roofline "
-                "table; did you mean 'roofline'?"},
+       .error = "scenario.json:5:82: cluster.pools[0].service.kind: 'rooflin' is unknown; known: kernels "
+                "roofline table; did you mean 'roofline'?"},
       {.name = "an unknown admission",
        .scenario = change(R"("pools":)", R"("admission": "bounded-queues", "pools":)"),
        .error = "scenario.json:4:18: cluster.admission.kind: 'bounded-queues' is unknown; known: unbounded "
@@ -282,14 +282,23 @@ TEST_CASE("Names that are unknown: 13 of them are refused with exactly these wor
 
 TEST_CASE("Clusters that cannot serve: 18 of them are refused with exactly these words", "[bad-input]") {
   check({
-      {.name = "a mixture of experts",
-       .scenario = change(R"("llama-3.1-8b")", R"("mixtral-8x22b-v0.1")"),
-       .error = "scenario.json:2:12: model: 'mistralai/Mixtral-8x22B-v0.1' cannot be simulated: mixture of "
-                "experts (8 experts) is not modelled yet"},
-      {.name = "latent attention",
-       .scenario = change(R"("llama-3.1-8b")", R"("deepseek-r1")"),
-       .error = "scenario.json:2:12: model: 'deepseek-ai/DeepSeek-R1' cannot be simulated: mixture of "
-                "experts (256 experts) and attention 'mla' are not modelled yet"},
+      {.name = "expert parallelism without experts",
+       .scenario = change(R"("replicas": 2)", R"("replicas": 2, "parallelism": { "tp": 2, "ep": 2 })"),
+       .error = "scenario.json:5:86: cluster.pools[0].parallelism: ep needs a model with experts; "
+                "meta-llama/Llama-3.1-8B has none"},
+      {.name = "expert parallelism that does not divide the accelerators",
+       .scenario = change(R"("replicas": 2)", R"("replicas": 2, "parallelism": { "tp": 8, "ep": 3 })"),
+       .error = "scenario.json:5:86: cluster.pools[0].parallelism: ep 3 does not divide tp x dp_attention = "
+                "8\nscenario.json:5:86: cluster.pools[0].parallelism: ep needs a model with experts; "
+                "meta-llama/Llama-3.1-8B has none"},
+      {.name = "an unknown software profile",
+       .scenario = change(R"("replicas": 2)", R"("replicas": 2, "software": "vlm")"),
+       .error = "scenario.json:5:83: cluster.pools[0].software: 'vlm' is unknown; known: vllm sglang trtllm "
+                "trtllm-1.0 ideal eager-2023; did you mean 'vllm'?"},
+      {.name = "drafts that are never wrong more than once",
+       .scenario =
+           change(R"("replicas": 2)", R"("replicas": 2, "drafts": { "tokens": 2, "acceptance": 1.5 })"),
+       .error = "scenario.json:5:110: cluster.pools[0].drafts.acceptance: must be between 0 and 1"},
       {.name = "a model that does not fit",
        .scenario = change(R"("llama-3.1-8b")", R"("llama-3.1-70b")"),
        .error = "scenario.json:5:39: cluster.pools[0].accelerator: meta-llama/Llama-3.1-70B does not fit: "
@@ -303,10 +312,12 @@ TEST_CASE("Clusters that cannot serve: 18 of them are refused with exactly these
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "parallelism": { "tp": 3 })"),
        .error = "scenario.json:5:86: cluster.pools[0].parallelism: tp 3 does not divide the 32 heads of "
                 "meta-llama/Llama-3.1-8B"},
-      {.name = "tp beyond the scale-up domain",
-       .scenario = change(R"("replicas": 2)", R"("replicas": 2, "parallelism": { "tp": 16 })"),
-       .error = "scenario.json:4:14: cluster.pools: pools[0] (gpu): tp 16 exceeds the scale-up domain of 8 "
-                "accelerators of h100-sxm-80gb"},
+      {.name = "tp beyond the scale-up domain of an accelerator without NICs",
+       .scenario = change(R"("h100-sxm-80gb", "replicas": 2)",
+                          R"("h20-sxm-96gb", "replicas": 2, "parallelism": { "tp": 16 })"),
+       .error =
+           "scenario.json:4:14: cluster.pools: pools[0] (gpu): 16 accelerators a stage exceed the scale-up "
+           "domain of 8, and h20-sxm-96gb has no published NIC bandwidth to join several; give it inline"},
       {.name = "more pipeline stages than layers",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "parallelism": { "pp": 33 })"),
        .error = "scenario.json:5:86: cluster.pools[0].parallelism: pp 33 exceeds the 32 layers of "
@@ -363,8 +374,12 @@ TEST_CASE("Clusters that cannot serve: 18 of them are refused with exactly these
       {.name = "a model from a config.json of an unknown architecture",
        .scenario = change(R"("llama-3.1-8b")", R"({ "hf_config": "config.json" })"),
        .files = {{"config.json", "{ \"model_type\": \"gpt2\" }\n"}},
-       .error = "config.json:1:17: model_type: architecture 'gpt2' is not understood; known: bloom gpt_neox "
-                "llama mistral opt qwen2 qwen3"},
+       .error =
+           "config.json:1:17: model_type: architecture 'gpt2' is not understood; known: bloom "
+           "deepseek_v2 deepseek_v3 deepseek_v32 ernie4_5_moe falcon gemma2 gemma3_text glm4_moe "
+           "glm_moe_dsa gpt_neox gpt_oss kimi_k2 llama llama4_text minimax_m1 minimax_m2 minimax_text_01 "
+           "mistral mixtral nemotron opt phi3 qwen2 qwen2_moe qwen3 qwen3_5_moe_text qwen3_5_text "
+           "qwen3_moe qwen3_next qwen3_vl_moe_text qwen3_vl_text"},
       {.name = "a model from a config.json that is not there",
        .scenario = change(R"("llama-3.1-8b")", R"({ "hf_config": "config.json" })"),
        .error = "scenario.json:2:27: model.hf_config: there is no file 'config.json'"},
@@ -725,8 +740,8 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
   check({
       {.name = "an unknown command",
        .arguments = "rum scenario.json",
-       .error = "disagg: command 'rum' is unknown; known: run compare sweep list calibrate demo; did you "
-                "mean 'run'?"},
+       .error = "disagg: command 'rum' is unknown; known: run compare sweep validate list "
+                "calibrate roofline demo; did you mean 'run'?"},
       {.name = "an unknown option",
        .arguments = "run scenario.json --fast",
        .error = "The following argument was not expected: --fast\n"

@@ -91,9 +91,35 @@ TEST_CASE("Pipelines of 3 and 2 hosts exchange exactly the layers that both ends
   CHECK(shares[3] == Approx(1.0 / 3));
 }
 
-TEST_CASE("Tensor parallelism of 16 on hosts of 8 is refused, and so is a pool without NICs") {
-  CHECK_THROWS_WITH(placed({pool("prefill", 1, 16)}),
-                    Catch::Contains("tp 16 exceeds the scale-up domain of 8"));
+TEST_CASE("A stage of 16 accelerators takes two hosts of 8, each with half of the KV cache") {
+  const PlacedCluster cluster = placed({pool("prefill", 1, 16), pool("decode", 1, 8)});
+  CHECK(cluster.hosts == 3);
+  REQUIRE(cluster.replicas[0].size() == 2);
+  const RoutedCluster routed =
+      route_hand_offs(cluster, std::vector{ReplicaId{0}}, std::vector{ReplicaId{1}}, Seconds{0});
+  const auto flows = routed.routes.flows(ReplicaId{0}, ReplicaId{1});
+  REQUIRE(flows.size() == 2);
+  CHECK(flows[0].share == Approx(0.5));
+  CHECK(flows[1].share == Approx(0.5));
+}
+
+TEST_CASE("A request of one of 8 data-parallel ranks leaves by one eighth of the host's ports") {
+  PoolSetup ranks = pool("prefill", 1, 1);
+  ranks.shape.parallelism.dp_attention = 8;
+  const PlacedCluster cluster = placed({ranks, pool("decode", 1, 8)});
+  const RoutedCluster routed =
+      route_hand_offs(cluster, std::vector{ReplicaId{0}}, std::vector{ReplicaId{1}}, Seconds{0});
+  const auto flows = routed.routes.flows(ReplicaId{0}, ReplicaId{1});
+  REQUIRE(flows.size() == 1);
+  const double port = ranks.shape.accelerator.nic_bandwidth->si;
+  CHECK(flows[0].limit.si == Approx(port * 0.5));
+}
+
+TEST_CASE("A pool without NICs is refused, and so is one wider than its scale-up domain without them") {
+  PoolSetup wide = pool("prefill", 1, 16);
+  wide.shape.accelerator.nic_bandwidth.reset();
+  CHECK_THROWS_WITH(placed({wide}),
+                    Catch::Contains("16 accelerators a stage exceed the scale-up domain of 8"));
   PoolSetup isolated = pool("prefill", 1, 8);
   isolated.shape.accelerator.nic_bandwidth.reset();
   CHECK_THROWS_WITH(placed({isolated}), Catch::Contains("no published NIC bandwidth"));
