@@ -241,20 +241,16 @@ StepParts FittedKernels::exchange(const ExpertExchange& x, bool low_latency) con
                             .ranks = x.group.ranks,
                             .bytes = x.bytes_per_element,
                             .processors = kExchangeProcessors};
+  const bool several = x.group.domains > 1;
   double time = 0;
   if (low_latency) {
-    time = x.group.domains > 1 ? low_latency_network_time(constants_.low_latency_network[leg]->constants,
-                                                          port(), x.group.domains, shape)
-                               : low_latency_time(constants_.low_latency[leg]->constants, scale_up(), shape);
+    time = several ? low_latency_network_time(constants_.low_latency_network[leg]->constants, port(),
+                                              x.group.domains, shape)
+                   : low_latency_time(constants_.low_latency[leg]->constants, scale_up(), shape);
   } else {
-    const NormalExchangeConstants& c = constants_.normal_exchange[leg]->constants;
-    if (x.group.ranks / x.group.domains > 1) time = normal_exchange_time(c, scale_up(), shape);
-    // Each token goes once to every other domain that holds one of its experts.
-    if (x.group.domains > 1) {
-      const double domains =
-          (x.group.domains - 1) * (1 - std::pow(1 - 1 / x.group.domains, x.experts_per_token));
-      time += c.a + x.bytes_per_element * x.tokens * x.hidden * domains / (port() * kPortShare);
-    }
+    time = several ? normal_network_time(constants_.normal_network[leg]->constants, port(), x.group.domains,
+                                         shape)
+                   : normal_exchange_time(constants_.normal_exchange[leg]->constants, scale_up(), shape);
   }
   return {.network = Seconds{time}};
 }
