@@ -34,14 +34,20 @@ struct LowLatencyNetworkShape {
 struct NormalExchangeShape {
   ExchangeShape exchange;
 };
-using KernelShape = std::variant<GemmShape, DecodeAttentionShape, PrefillAttentionShape, LatentDecodeShape,
-                                 LatentPrefillShape, ExpertsShape, CollectiveShape, AllReduceShape,
-                                 LowLatencyShape, LowLatencyNetworkShape, NormalExchangeShape>;
+struct NormalNetworkShape {
+  ExchangeShape exchange;
+  double domains = 1;
+};
+using KernelShape =
+    std::variant<GemmShape, DecodeAttentionShape, PrefillAttentionShape, LatentDecodeShape,
+                 LatentPrefillShape, ExpertsShape, CollectiveShape, AllReduceShape, LowLatencyShape,
+                 LowLatencyNetworkShape, NormalExchangeShape, NormalNetworkShape>;
 // The constants of each alternative, in the same order.
 using KernelConstantsOfShape =
     std::variant<GemmConstants, DecodeAttentionConstants, PrefillAttentionConstants, LatentDecodeConstants,
                  LatentPrefillConstants, ExpertsConstants, CollectiveConstants, AllReduceConstants,
-                 LowLatencyConstants, LowLatencyNetworkConstants, NormalExchangeConstants>;
+                 LowLatencyConstants, LowLatencyNetworkConstants, NormalExchangeConstants,
+                 NormalNetworkConstants>;
 
 inline constexpr std::array<std::string_view, std::variant_size_v<KernelShape>> kKernelFamilies{
     GemmConstants::family,
@@ -54,7 +60,8 @@ inline constexpr std::array<std::string_view, std::variant_size_v<KernelShape>> 
     AllReduceConstants::family,
     LowLatencyConstants::family,
     LowLatencyNetworkConstants::family,
-    NormalExchangeConstants::family};
+    NormalExchangeConstants::family,
+    NormalNetworkConstants::family};
 
 // Rates that a measured kernel ran on.
 struct MeasuredDevice {
@@ -76,6 +83,7 @@ double benchmark_time(const LowLatencyConstants&, const MeasuredDevice&, const L
 double benchmark_time(const LowLatencyNetworkConstants&, const MeasuredDevice&,
                       const LowLatencyNetworkShape&);
 double benchmark_time(const NormalExchangeConstants&, const MeasuredDevice&, const NormalExchangeShape&);
+double benchmark_time(const NormalNetworkConstants&, const MeasuredDevice&, const NormalNetworkShape&);
 
 // The constants that the catalog, or a file, gives a family.
 template <class Constants>
@@ -106,8 +114,10 @@ std::optional<Fitted<Constants>> constants_of(const KernelConstants& k, const st
     return k.low_latency[leg];
   } else if constexpr (std::is_same_v<Constants, LowLatencyNetworkConstants>) {
     return k.low_latency_network[leg];
-  } else {
+  } else if constexpr (std::is_same_v<Constants, NormalExchangeConstants>) {
     return k.normal_exchange[leg];
+  } else {
+    return k.normal_network[leg];
   }
 }
 

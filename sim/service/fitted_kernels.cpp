@@ -13,7 +13,8 @@ namespace {
 constexpr std::int64_t kProcessors = 132;
 constexpr double kL2 = 50e6;
 // Share of a byte's time in decode with 8-bit KV that conversion takes on the H100: with all of it scaled by
-// the memory's rate, kernels of the H200 come out 16 to 22 % too fast; with none of it, as much too slow.
+// the memory's rate, kernels of the H200 come out 16 to 22 % too fast, and so 12 to 20 % too slow with none
+// of it.
 constexpr double kConversion = 0.5;
 // Share of a network port's rate that collectives between scale-up domains reach: assumed, as measured for
 // DeepEP's messages (0.93 to 0.96).
@@ -241,20 +242,16 @@ StepParts FittedKernels::exchange(const ExpertExchange& x, bool low_latency) con
                             .ranks = x.group.ranks,
                             .bytes = x.bytes_per_element,
                             .processors = kExchangeProcessors};
+  const bool several = x.group.domains > 1;
   double time = 0;
   if (low_latency) {
-    time = x.group.domains > 1 ? low_latency_network_time(constants_.low_latency_network[leg]->constants,
-                                                          port(), x.group.domains, shape)
-                               : low_latency_time(constants_.low_latency[leg]->constants, scale_up(), shape);
+    time = several ? low_latency_network_time(constants_.low_latency_network[leg]->constants, port(),
+                                              x.group.domains, shape)
+                   : low_latency_time(constants_.low_latency[leg]->constants, scale_up(), shape);
   } else {
-    const NormalExchangeConstants& c = constants_.normal_exchange[leg]->constants;
-    if (x.group.ranks / x.group.domains > 1) time = normal_exchange_time(c, scale_up(), shape);
-    // Each token goes once to every other domain that holds one of its experts.
-    if (x.group.domains > 1) {
-      const double domains =
-          (x.group.domains - 1) * (1 - std::pow(1 - 1 / x.group.domains, x.experts_per_token));
-      time += c.a + x.bytes_per_element * x.tokens * x.hidden * domains / (port() * kPortShare);
-    }
+    time = several ? normal_network_time(constants_.normal_network[leg]->constants, port(), x.group.domains,
+                                         shape)
+                   : normal_exchange_time(constants_.normal_exchange[leg]->constants, scale_up(), shape);
   }
   return {.network = Seconds{time}};
 }

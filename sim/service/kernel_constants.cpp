@@ -142,6 +142,7 @@ KernelConstants resolve(Rows rows) {
     k.low_latency[i] = rows.find<LowLatencyConstants>(kLegNames[i], "");
     k.low_latency_network[i] = rows.find<LowLatencyNetworkConstants>(kLegNames[i], "");
     k.normal_exchange[i] = rows.find<NormalExchangeConstants>(kLegNames[i], "");
+    k.normal_network[i] = rows.find<NormalNetworkConstants>(kLegNames[i], "");
   }
   return k;
 }

@@ -36,6 +36,7 @@ struct KernelConstants {
   ByLeg<LowLatencyConstants> low_latency;
   ByLeg<LowLatencyNetworkConstants> low_latency_network;
   ByLeg<NormalExchangeConstants> normal_exchange;
+  ByLeg<NormalNetworkConstants> normal_network;
 };
 
 // The constants that hold for an accelerator: those fitted to it, for what was not measured those of its

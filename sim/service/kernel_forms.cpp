@@ -311,12 +311,37 @@ constexpr std::array<ConstantField<NormalExchangeConstants>, 4> NormalExchangeCo
     {"ct_ns", &NormalExchangeConstants::ct, kNs},
 }};
 
+namespace {
+
+// How many of `places` hold one of a token's experts, which are spread evenly over them.
+double distinct(double places, double experts_per_token) {
+  return places * (1 - std::pow(1 - 1 / places, experts_per_token));
+}
+
+}  // namespace
+
 double normal_exchange_time(const NormalExchangeConstants& c, double scale_up, const ExchangeShape& s) {
-  // Distinct ranks that a token goes to.
-  const double ranks = s.ranks * (1 - std::pow(1 - 1 / s.ranks, s.experts_per_token));
+  const double ranks = distinct(s.ranks, s.experts_per_token);
   const double bytes = s.bytes * s.tokens * ranks * s.hidden;
   return c.a + std::max(bytes / (s.processors * c.bs), bytes / (scale_up * c.e)) +
          c.ct * s.ranks * s.tokens / s.processors;
+}
+
+constexpr std::array<ConstantField<NormalNetworkConstants>, 5> NormalNetworkConstants::fields{{
+    {"a_us", &NormalNetworkConstants::a, kUs},
+    {"c_us", &NormalNetworkConstants::c, kUs},
+    {"bs_gb_s", &NormalNetworkConstants::bs, 1e9},
+    {"e", &NormalNetworkConstants::e},
+    {"far", &NormalNetworkConstants::far},
+}};
+
+double normal_network_time(const NormalNetworkConstants& c, double port, double domains,
+                           const ExchangeShape& s) {
+  const double others = distinct(domains, s.experts_per_token) * (domains - 1) / domains;
+  const double copies = others + distinct(s.ranks, s.experts_per_token);
+  const double bytes = s.bytes * s.tokens * s.hidden;
+  return c.a + c.c * std::log2(domains) +
+         bytes * std::max(others / (port * (domains > 4 ? c.far : c.e)), copies / (s.processors * c.bs));
 }
 
 }  // namespace disagg

@@ -203,4 +203,15 @@ struct NormalExchangeConstants {
 };
 double normal_exchange_time(const NormalExchangeConstants& c, double scale_up, const ExchangeShape& shape);
 
+// The same over several domains: each token goes once over the port to every other domain that holds one of
+// its experts, and from there over the link to its ranks. `far` is the share of the port with more than four
+// domains.
+struct NormalNetworkConstants {
+  double a, c, bs, e, far;
+  static constexpr std::string_view family = "deepep_normal_network";
+  static const std::array<ConstantField<NormalNetworkConstants>, 5> fields;
+};
+double normal_network_time(const NormalNetworkConstants& c, double port, double domains,
+                           const ExchangeShape& shape);
+
 }  // namespace disagg

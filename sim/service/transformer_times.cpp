@@ -13,6 +13,13 @@ double count(std::int64_t n) { return static_cast<double>(n); }
 // DeepSeek-V3.2 keeps its index keys in fp8, with a scale of four bytes for each.
 constexpr double kIndexKeyOverhead = 4;
 
+// Of an element of a token on its way to experts in this format: DeepEP sends fp8 with a scale of four bytes
+// for 128 elements, or 16 bit, which kernels of 4-bit integer weights compute in.
+double dispatched_bytes(Precision experts) {
+  const bool wide = bytes_per_element(experts) >= 2 || experts == Precision::int4;
+  return wide ? 2 : 1 + 4.0 / 128;
+}
+
 Group group_of(std::int64_t ranks, const Accelerator& accelerator) {
   return {count(ranks), std::ceil(count(ranks) / count(accelerator.scale_up_domain))};
 }
@@ -179,14 +186,13 @@ StepParts TransformerTimes::experts(double rank_tokens, double all_tokens, bool 
     parts += kernels_.collective(Collective::all_gather, buffer, stage_group_);
     parts += kernels_.collective(Collective::reduce_scatter, buffer, stage_group_);
   } else {
-    ExpertExchange exchange{
-        .combine = false,
-        .tokens = rank_tokens / tp_,
-        .hidden = hidden_,
-        .experts_per_token = count(m.num_experts_per_tok),
-        .experts = count(m.num_experts),
-        .bytes_per_element = std::min(2.0, bytes_per_element(shape_.precision.expert_format())),
-        .group = stage_group_};
+    ExpertExchange exchange{.combine = false,
+                            .tokens = rank_tokens / tp_,
+                            .hidden = hidden_,
+                            .experts_per_token = count(m.num_experts_per_tok),
+                            .experts = count(m.num_experts),
+                            .bytes_per_element = dispatched_bytes(shape_.precision.expert_format()),
+                            .group = stage_group_};
     parts += kernels_.exchange(exchange, !prompts);
     exchange.combine = true;
     exchange.bytes_per_element = 2;

@@ -127,6 +127,27 @@ TEST_CASE("MLA decode: 8 sequences of 1,000 tokens and 128 heads take 12 + 2 + 1
           Approx(1152 / (1e12 * e)));
 }
 
+TEST_CASE(
+    "DeepEP normal mode over nodes: the port limits from 4 nodes, few processors between 2, 8 nodes get half",
+    "[kernels]") {
+  constexpr NormalNetworkConstants c{.a = 30e-6, .c = 20e-6, .bs = 10e9, .e = 0.9, .far = 0.45};
+  const auto time = [&](double domains, double processors) {
+    const ExchangeShape shape{.tokens = 4096,
+                              .hidden = 7168,
+                              .experts_per_token = 8,
+                              .experts = 256,
+                              .ranks = 8 * domains,
+                              .bytes = 1,
+                              .processors = processors};
+    return normal_network_time(c, 50e9, domains, shape);
+  };
+  // A token goes to 3 x (1 - (3/4)^8) = 2.6997 of three other nodes: 29.36 MB x 2.6997 / 45 GB/s.
+  CHECK(time(4, 24) == Approx(30e-6 + 40e-6 + 29'360'128 * 2.69966 / 45e9).epsilon(1e-5));
+  // 0.99609 copies to the other node and 16 x (1 - (15/16)^8) = 6.4525 to ranks, by 4 x 10 GB/s.
+  CHECK(time(2, 4) == Approx(30e-6 + 20e-6 + 29'360'128 * (0.99609 + 6.45250) / 40e9).epsilon(1e-5));
+  CHECK(time(8, 24) == Approx(30e-6 + 60e-6 + 29'360'128 * 7 * (1 - std::pow(7.0 / 8, 8)) / 22.5e9));
+}
+
 TEST_CASE("No kernel gets faster when any of its sizes grows", "[kernels]") {
   GemmConstants gemm = kGemm;
   gemm.p = 2.7;
