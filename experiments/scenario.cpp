@@ -85,7 +85,8 @@ BlockCount kv_blocks(Reader& r, const PoolSetup& pool, const MemoryBudget& budge
   const auto ranks = static_cast<double>(p.dp_attention);
   // Every rank holds all weights but the routed experts', which all ranks share.
   const Bytes weights = work.weight_bytes() + work.dense_weight_bytes() * (ranks - 1);
-  const Bytes memory = pool.shape.accelerator.memory_capacity * accelerators;
+  const Accelerator& one = pool.shape.accelerator;
+  const Bytes memory = one.visible_memory.value_or(one.memory_capacity) * accelerators;
   const Bytes workspace = budget.workspace * accelerators;
   const Bytes usable = budget.of_free ? memory - workspace : memory * budget.utilisation - workspace;
   Bytes room = usable - weights;

@@ -142,6 +142,7 @@ Accelerator read_accelerator_row(Reader& row) {
   }
   if (auto memory = row.object("memory")) {
     a.memory_capacity = memory->get<Bytes>("capacity", Range::positive);
+    a.visible_memory = memory->find<Bytes>("visible", Range::positive);
     a.memory_bandwidth = memory->find<BytesPerSecond>("bandwidth", Range::positive);
     a.memory_type = memory->find<std::string>("type").value_or("");
     memory->done();

@@ -49,6 +49,8 @@ struct Accelerator {
   // Dense tensor peaks. fp16 only where it differs from bf16.
   std::optional<FlopsPerSecond> bf16, fp16, fp8, int8, fp4;
   Bytes memory_capacity{};
+  std::optional<Bytes>
+      visible_memory;  // what software finds, where measured: binary units exceed the datasheet's
   std::optional<BytesPerSecond> memory_bandwidth;
   std::string memory_type;
   std::optional<Watts> tdp;

@@ -147,6 +147,12 @@ DecodeAttention FittedKernels::decode_attention(const AttentionHeads& heads, Pre
                                                              .kv_heads = heads.kv_heads,
                                                              .head_dim = heads.head_dim,
                                                              .kv_bytes = bytes_per_element(kv)}));
+  // The form walks one split's keys with all sequences equally long, as in the measurements. Of unequal ones
+  // serving kernels split the long more (dynamic splits of FlashAttention 3 and FlashInfer), so that
+  // processors share the walk of all keys, and the longest sequence alone is bound by the greatest number of
+  // splits.
+  time.memory_per_token = std::max(time.memory_per_token, time.serial_per_token / sequences);
+  time.serial_per_token = Seconds{fitted.constants.tau * heads.head_dim / 128 / kMostSplits};
   // The measured kernels wait for memory. Drafts, or an accelerator with less compute for its bandwidth, can
   // make them wait for the tensor cores instead: at the share of the peak that prefill reaches (assumed).
   const double share = std::min(1.0, constants_.prefill_attention[index(kv)]->constants.ec);

@@ -91,7 +91,7 @@ DecodeAttentionTerms terms_of(const DecodeAttentionConstants& c, const KernelDev
                               const DecodeAttentionShape& s) {
   DecodeAttentionTerms t;
   t.work_items = s.batch * s.kv_heads;
-  t.splits = std::clamp(std::floor(device.processors / t.work_items), 1.0, 16.0);
+  t.splits = std::clamp(std::floor(device.processors / t.work_items), 1.0, kMostSplits);
   t.wide = 1 + c.eh * std::max(s.head_dim - 128, 0.0) / 128;
   return t;
 }

@@ -38,8 +38,7 @@ struct KernelForm {
   double total() const { return launch + compute + memory; }
 };
 
-// --- Products
-// -----------------------------------------------------------------------------------------------
+// --- Products ---------------------------------------------------------------------------------------------
 
 struct GemmConstants {
   double t0, ec, em, p, tau, red, aq, bq;
@@ -54,8 +53,7 @@ struct GemmShape {
 };
 KernelForm gemm_form(const GemmConstants& c, const KernelDevice& device, const GemmShape& shape);
 
-// --- Attention of grouped queries
-// ---------------------------------------------------------------------------
+// --- Attention of grouped queries -------------------------------------------------------------------------
 
 struct DecodeAttentionConstants {
   double t0, t1, dl, c0, c1, em, eh, tau, phi, f;
@@ -77,6 +75,7 @@ struct DecodeAttentionForm {
 };
 DecodeAttentionForm decode_attention_form(const DecodeAttentionConstants& c, const KernelDevice& device,
                                           const DecodeAttentionShape& shape);
+inline constexpr double kMostSplits = 16;  // of one sequence's keys
 // With the benchmark's warm L2 when `warm`, which a server never has.
 double decode_attention_time(const DecodeAttentionConstants& c, const KernelDevice& device,
                              const DecodeAttentionShape& shape, bool warm);
@@ -101,8 +100,7 @@ void add_prompt(PrefillAttentionShape& shape, double tokens, double pairs, doubl
 KernelForm prefill_attention_form(const PrefillAttentionConstants& c, const KernelDevice& device,
                                   const PrefillAttentionShape& shape);
 
-// --- Multi-head latent attention
-// ----------------------------------------------------------------------------
+// --- Multi-head latent attention --------------------------------------------------------------------------
 
 struct LatentDecodeConstants {
   double t0, dl, cw, ch, e16, e32, e64, e128, phi;
@@ -134,8 +132,7 @@ void add_prompt(LatentPrefillShape& shape, double tokens, double pairs, double c
 KernelForm latent_prefill_form(const LatentPrefillConstants& c, const KernelDevice& device,
                                const LatentPrefillShape& shape);
 
-// --- Experts
-// ------------------------------------------------------------------------------------------------
+// --- Experts ----------------------------------------------------------------------------------------------
 
 struct ExpertsConstants {
   double t0, ec, em, act, ag, ft;
@@ -150,8 +147,7 @@ struct ExpertsShape {
 };
 KernelForm experts_form(const ExpertsConstants& c, const KernelDevice& device, const ExpertsShape& shape);
 
-// --- Collectives
-// --------------------------------------------------------------------------------------------
+// --- Collectives ------------------------------------------------------------------------------------------
 
 // NCCL: three protocols, of which the fastest runs, each a line in the size.
 struct CollectiveConstants {

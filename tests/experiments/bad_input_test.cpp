@@ -302,7 +302,7 @@ TEST_CASE("Clusters that cannot serve: 18 of them are refused with exactly these
       {.name = "a model that does not fit",
        .scenario = change(R"("llama-3.1-8b")", R"("llama-3.1-70b")"),
        .error = "scenario.json:5:39: cluster.pools[0].accelerator: meta-llama/Llama-3.1-70B does not fit: "
-                "its weights take 141.1 GB, and 1 x h100-sxm-80gb leave 69 GB (memory_utilisation 0.9, "
+                "its weights take 141.1 GB, and 1 x h100-sxm-80gb leave 73.5 GB (memory_utilisation 0.9, "
                 "workspace 3 GB each); raise tp or pp"},
       {.name = "a KV cache of less than a block",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "kv_capacity": "1 kB")"),
