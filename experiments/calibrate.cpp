@@ -233,8 +233,8 @@ ErrorSummary summary_of(const SamplePointers& samples, const std::vector<double>
     row.measured["s"] = samples[i]->seconds;
     rows.push_back(std::move(row));
   }
-  std::vector<const ComparedRow*> pointers;
-  for (const ComparedRow& row : rows) pointers.push_back(&row);
+  std::vector<const ComparedRow*> pointers(rows.size());
+  std::ranges::transform(rows, pointers.begin(), [](const ComparedRow& row) { return &row; });
   return pointers.empty() ? ErrorSummary{} : summarise_errors(pointers, "s");
 }
 
@@ -417,6 +417,7 @@ KernelCalibration calibrate(const std::vector<std::filesystem::path>& files,
     families[{sample.shape.index(), sample.operation, sample.format}].push_back(&sample);
   }
   std::vector<const SamplePointers*> tasks;
+  tasks.reserve(families.size());
   for (const auto& [key, samples] : families) tasks.push_back(&samples);
 
   std::vector<std::optional<CalibratedFamily>> fitted(tasks.size());

@@ -61,6 +61,7 @@ std::vector<Grouped> grouped(const Validation& validation, const std::vector<std
       const auto found = row.columns.find(column);
       if (found == row.columns.end()) {
         std::vector<std::string_view> known;
+        known.reserve(row.columns.size());
         for (const auto& [name, value] : row.columns) known.push_back(name);
         throw ConfigError("--by: column " + unknown_word(column, known));
       }
@@ -70,6 +71,7 @@ std::vector<Grouped> grouped(const Validation& validation, const std::vector<std
     groups.try_emplace(key, group).first->second.rows.push_back(&row);
   }
   std::vector<Grouped> list;
+  list.reserve(groups.size());
   for (auto& [key, group] : groups) list.push_back(std::move(group));
   return list;
 }

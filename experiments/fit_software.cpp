@@ -35,6 +35,7 @@ const Constant& find_constant(const std::string& name) {
   const auto found = std::ranges::find(kConstants, name, &Constant::name);
   if (found != kConstants.end()) return *found;
   std::vector<std::string_view> known;
+  known.reserve(kConstants.size());
   for (const Constant& constant : kConstants) known.push_back(constant.name);
   throw ConfigError("--fit: constant " + unknown_word(name, known));
 }
@@ -200,7 +201,9 @@ SoftwareFitResult fit_software(const CsvTable& table, const std::vector<std::str
   }
   if (halves.empty()) throw ConfigError("--fit: no row of mode '" + mode + "' can be represented");
   const auto profiles = software_profiles();
-  for (auto& [engine, parts] : halves) {
+  for (const auto& entry : halves) {
+    const std::string& engine = entry.first;  // clang 14 cannot capture a structured binding
+    const std::array<Rows, 2>& parts = entry.second;
     const SoftwareProfile& profile = *std::ranges::find(profiles, engine, &SoftwareProfile::name);
     const auto fit = [&](const Rows& rows, const std::string& fold) {
       Fit least_squares(rows, constants, profile, options);

@@ -175,7 +175,8 @@ void read_latent_decode(const Row& row, Sink& sink) {
 void read_latent_prefill(const Row& row, Sink& sink) {
   const double batch = row.count("batch_size"), length = row.count("isl");
   LatentPrefillShape shape{.heads = row.count("num_heads")};
-  for (double i = 0; i < batch; ++i) add_prompt(shape, length, length * (length + 1) / 2, length);
+  for (auto left = static_cast<std::int64_t>(batch); left > 0; --left)
+    add_prompt(shape, length, length * (length + 1) / 2, length);
   if (row.number("step") > 0)
     return sink.leave_out("prefill behind a cached prefix, which the form has not been compared with");
   sink.samples.push_back({.format = std::string(row.format("kv_cache_dtype", kKvFormats)),

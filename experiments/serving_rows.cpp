@@ -59,7 +59,7 @@ const Accelerator* find_system(const std::string& system) {
 }
 
 std::string number_format(const std::string& word) {
-  const std::string format = lower_case(word);
+  std::string format = lower_case(word);
   if (format == "bfloat16" || format == "float16" || format == "bf16" || format == "fp16") return "bf16";
   if (format == "fp8_block") return "fp8-block";
   if (format == "fp8_static" || format == "fp8_ootb") return "fp8";
