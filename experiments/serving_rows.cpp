@@ -128,10 +128,9 @@ std::int64_t whole(const CsvTable& table, std::size_t row, std::string_view colu
 }
 
 ordered_json parallelism(const CsvTable& table, std::size_t row, const std::string& prefix) {
-  const std::string infix = prefix.empty() ? "attention_dp_size" : prefix + "attention_dp_size";
   return {{"tp", whole(table, row, prefix + "tp_size")},
           {"pp", whole(table, row, prefix + "pp_size")},
-          {"dp_attention", whole(table, row, infix)},
+          {"dp_attention", whole(table, row, prefix + "attention_dp_size")},
           {"ep", whole(table, row, prefix + "moe_ep_size")}};
 }
 
@@ -221,21 +220,18 @@ class RowReader {
     if (mode != "agg" && mode != "disagg")
       throw Unrepresentable{"mode '" + mode + "' is neither agg nor disagg"};
 
+    const ordered_json launched = recipe(result.columns);
     ordered_json draft = common();
     if (mode == "agg") {
-      draft["mixed"] = pool("mixed", engine, result.engine, *accelerator, "", 1);
+      draft["mixed"] = pool("mixed", engine, result.engine, *accelerator, "", 1, launched);
     } else {
       for (const std::string role : {"prefill", "decode"}) {
         const std::int64_t workers = whole(table_, row_, role + "_num_workers");
-        draft[role] = pool(role, engine, result.engine, *accelerator, role + "_", workers);
+        draft[role] = pool(role, engine, result.engine, *accelerator, role + "_", workers, launched);
       }
       draft["hand_off"] = {{"kind", "whole"}, {"first_token", "decode"}};
     }
-    for (const ordered_json& recipe : recipes_) {
-      if (!matches(recipe.at("match"), result.columns)) continue;
-      if (recipe.contains("exclude")) throw Unrepresentable{recipe.at("exclude").get<std::string>()};
-      draft.merge_patch(recipe.at("set"));
-    }
+    draft.merge_patch(launched);
     ordered_json cluster{{"pools", ordered_json::array()}};
     for (const std::string role : {"mixed", "prefill", "decode"}) {
       if (!draft.contains(role)) continue;
@@ -253,6 +249,17 @@ class RowReader {
     }
     draft["cluster"] = cluster;
     result.scenario = draft.dump();
+  }
+
+  // What the recipes that apply say of the launch, later ones laid over earlier ones.
+  ordered_json recipe(const std::map<std::string, std::string>& columns) const {
+    ordered_json launched = ordered_json::object();
+    for (const ordered_json& recipe : recipes_) {
+      if (!matches(recipe.at("match"), columns)) continue;
+      if (recipe.contains("exclude")) throw Unrepresentable{recipe.at("exclude").get<std::string>()};
+      launched.merge_patch(recipe.at("set"));
+    }
+    return launched;
   }
 
   ordered_json common() const {
@@ -292,13 +299,17 @@ class RowReader {
   }
 
   ordered_json pool(const std::string& role, const std::string& engine, const std::string& profile,
-                    const Accelerator& accelerator, const std::string& prefix, std::int64_t replicas) const {
+                    const Accelerator& accelerator, const std::string& prefix, std::int64_t replicas,
+                    const ordered_json& launched) const {
     ordered_json described{{"name", role},
                            {"role", role},
                            {"accelerator", accelerator.name},
                            {"replicas", replicas},
                            {"software", {{"extends", profile}}},
                            {"parallelism", parallelism(table_, row_, prefix)}};
+    // The engine's batching follows from the sizes that were launched, not from those recorded.
+    if (launched.contains(role) && launched.at(role).contains("parallelism"))
+      described["parallelism"].merge_patch(launched.at(role).at("parallelism"));
     const double in_flight = std::ceil(concurrency_ / static_cast<double>(replicas));
     described["batching"] = batching(engine, in_flight, ranks_of(described), isl_);
     return described;

@@ -54,6 +54,28 @@ TEST_CASE("A measured row becomes its benchmark, and rows that cannot are told w
   CHECK(json.at("not_predicted")[1].at("reason") == "no software profile for backend 'tgi'");
 }
 
+TEST_CASE("A row's batching follows from the ranks that were launched, not from those recorded",
+          "[validate]") {
+  const TemporaryFolder folder;
+  write_text(folder / "serving.csv",
+             std::string(kHeader) +
+                 "one,trtllm,1.2,deepseek-ai/DeepSeek-R1,h200_sxm,agg,1024,1024,64,fp8,fp8_block,"
+                 "8,1,1,1,8,500,30\n");
+  write_text(folder / "recipes.json",
+             R"({ "recipes": [ { "match": { "backend": "trtllm" },
+                  "set": { "mixed": { "parallelism": { "tp": 1, "dp_attention": 8, "ep": 8 } } }, "source": "test" } ] })");
+  const auto read = [&](const char* recipes) {
+    ServingRowOptions options;
+    if (recipes != nullptr) options.recipes = folder / recipes;
+    const auto rows = read_serving_rows(CsvTable::read(folder / "serving.csv"), options);
+    return nlohmann::json::parse(rows.at(0).scenario).at("cluster").at("pools").at(0).at("batching");
+  };
+  CHECK(read("recipes.json").at("max_sequences") == 8);  // 64 in flight over 8 ranks
+  CHECK(read("recipes.json").at("balance_steps") == 60);
+  CHECK(read(nullptr).at("max_sequences") == 64);
+  CHECK_FALSE(read(nullptr).contains("balance_steps"));
+}
+
 TEST_CASE("A limit on the median error that does not hold ends with 1, one that holds with 0", "[validate]") {
   const Ended broken = validate(std::string(kHeader) + kRow, {"--max-median-ape", "tpot=0.0001"});
   CHECK(broken.code == 1);

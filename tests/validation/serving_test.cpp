@@ -36,9 +36,13 @@ TEST_CASE("Of 255 measured deployments TPOT comes out within 6 % in the median, 
   const ErrorSummary tpot = summarise_errors(aggregated, "tpot_ms");
   CHECK(tpot.median < 6);
   CHECK(tpot.p90 < 18);
-  CHECK(summarise_errors(aggregated, "ttft_ms").median < 13);
+  const ErrorSummary ttft = summarise_errors(aggregated, "ttft_ms");
+  CHECK(ttft.median < 13);
+  CHECK(ttft.p90 < 35);
   CHECK(rank_correlation(aggregated, "tpot_ms").value() > 0.97);
-  CHECK(summarise_errors(rows_of(validation, "disagg"), "tpot_ms").median < 10);
+  const auto disaggregated = rows_of(validation, "disagg");
+  CHECK(summarise_errors(disaggregated, "tpot_ms").median < 10);
+  CHECK(summarise_errors(disaggregated, "ttft_ms").median < 20);
 }
 
 TEST_CASE("Batches of Llama-2-70B on A100 take their time within 12 % in prefill and 8 % in decode",
