@@ -42,6 +42,7 @@ constexpr auto kLines = std::to_array<Line>({
     {"/metrics/e2el_ms/p99", "E2EL p99", "ms", -1},
     {"/metrics/queue_wait_ms/p99", "queue wait p99", "ms", -1},
     {"/metrics/hand_off_wait_ms/mean", "hand-off wait after first token, mean", "ms", -1},
+    {"/metrics/prefix_cache_hit_rate", "prefix cache hit", "%", 1, 100},
     {"/metrics/completed", "requests completed", "", 0},
     {"/metrics/rejected_queue_full", "rejected, queue full", "", -1},
     {"/metrics/rejected_too_large", "rejected, too large", "", -1},

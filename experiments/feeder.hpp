@@ -41,7 +41,7 @@ class Feeder {
     });
   }
   void arrive(const RequestSpec& request) {
-    cluster_.arrive(count_++, request.kind, request.prompt_tokens, request.output_tokens);
+    cluster_.arrive(count_++, request.kind, request.prompt_tokens, request.output_tokens, request.content);
   }
 
   Source& source_;

@@ -37,6 +37,7 @@ void Metrics::add(const RequestRecord& r) {
   if (r.outcome != Outcome::finished) return;
   ++completed_;
   input_tokens_ += r.prompt_tokens;
+  cached_tokens_ += r.cached_tokens;
   output_tokens_ += r.output_tokens;
   last_token_ = std::max(last_token_, r.last_token);
   ttft_.add(ttft(r).si);
@@ -69,7 +70,7 @@ Seconds Metrics::duration() const {
   return first_arrival_ ? last_token_ - std::max(*first_arrival_, horizon_.warm_up) : Seconds{0};
 }
 
-ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accelerators) const {
+ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accelerators, bool caching) const {
   const double seconds = duration().si;
   const auto rate = [&](double amount) -> ordered_json {
     return seconds > 0 ? ordered_json(amount / seconds) : ordered_json(nullptr);
@@ -83,6 +84,11 @@ ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accele
   j["preempted_requests"] = preempted_;
   j["total_input_tokens"] = input_tokens_;
   j["total_output_tokens"] = output_tokens_;
+  j["total_cached_tokens"] = cached_tokens_;
+  j["prefix_cache_hit_rate"] =
+      caching && input_tokens_ > 0
+          ? ordered_json(static_cast<double>(cached_tokens_) / static_cast<double>(input_tokens_))
+          : ordered_json(nullptr);
   j["duration_s"] = seconds;
   j["ttft_ms"] = statistics_ms(ttft_);
   j["tpot_ms"] = statistics_ms(tpot_);

@@ -47,15 +47,17 @@ class Metrics {
   TokenCount output_tokens() const { return output_tokens_; }
   const TimeBreakdown& breakdown() const { return breakdown_; }
 
-  // The object "metrics" of summary.json. `accelerators` is the denominator of the per-accelerator figures.
-  nlohmann::ordered_json json(std::int64_t accelerators, std::int64_t decode_accelerators) const;
+  // The object "metrics" of summary.json. `accelerators` is the denominator of the per-accelerator figures;
+  // `caching` says whether any pool keeps prefixes, without which there is no hit rate.
+  nlohmann::ordered_json json(std::int64_t accelerators, std::int64_t decode_accelerators,
+                              bool caching) const;
 
  private:
   Slo slo_;
   Horizon horizon_;
   Distribution ttft_, tpot_, itl_, e2el_, queue_wait_, kv_transfer_, hand_off_wait_;
   std::int64_t completed_ = 0, rejected_full_ = 0, rejected_large_ = 0, good_ = 0, preempted_ = 0;
-  TokenCount input_tokens_ = 0, output_tokens_ = 0;
+  TokenCount input_tokens_ = 0, cached_tokens_ = 0, output_tokens_ = 0;
   TimeBreakdown breakdown_;
   std::optional<Seconds> first_arrival_;
   Seconds last_token_{};

@@ -25,10 +25,10 @@ class Recorder final : public RecordSink {
       : metrics_(scenario.slo, scenario.horizon), kinds_(kinds) {
     if (folder == nullptr) return;
     requests_ = folder->open("requests.csv");
-    *requests_
-        << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
-           "arrived_s,first_scheduled_s,"
-           "first_token_s,room_found_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,e2el_s\n";
+    *requests_ << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
+                  "arrived_s,first_scheduled_s,"
+                  "first_token_s,room_found_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,"
+                  "e2el_s,cached_tokens\n";
     if (with_timeline) timeline_.emplace(folder->open("timeline.json"));
   }
 
@@ -69,9 +69,10 @@ class Recorder final : public RecordSink {
         add_time(t);
       add(tpot(r) ? show_exact(tpot(r)->si) : "");
       add_time(e2el(r));
+      add(std::to_string(r.cached_tokens));
     } else {
       line_ += ",,,,";
-      line_ += show_exact(r.arrived.si) + ",,,,,,,,,";
+      line_ += show_exact(r.arrived.si) + ",,,,,,,,,,";
     }
     line_ += '\n';
     *requests_ << line_;
@@ -102,7 +103,7 @@ std::string replicas_csv(const Cluster& cluster, const std::vector<ReplicaUsage>
   for (const std::string_view regime : kRegimeNames) text += "," + std::string(regime) + "_s";
   text +=
       ",prefill_tokens,decode_tokens,steps,mean_batch,kv_occupancy,preemptions,requests_admitted,mean_"
-      "waiting\n";
+      "waiting,cached_tokens,evicted_blocks\n";
   const auto per = [](double part, double whole) { return show_exact(whole > 0 ? part / whole : 0); };
   for (std::uint32_t i = 0; i < usage.size(); ++i) {
     const ReplicaUsage& u = usage[i];
@@ -112,7 +113,8 @@ std::string replicas_csv(const Cluster& cluster, const std::vector<ReplicaUsage>
     text += "," + std::to_string(u.prefill_tokens) + "," + std::to_string(u.decode_tokens) + "," +
             std::to_string(u.steps) + "," + per(u.sequence_steps, static_cast<double>(u.decode_steps)) + "," +
             per(u.kv_seconds, time.si) + "," + std::to_string(u.preemptions) + "," +
-            std::to_string(u.admitted) + "," + per(u.waiting_seconds, time.si) + "\n";
+            std::to_string(u.admitted) + "," + per(u.waiting_seconds, time.si) + "," +
+            std::to_string(u.cached_tokens) + "," + std::to_string(u.evicted_blocks) + "\n";
   }
   return text;
 }

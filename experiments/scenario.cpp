@@ -120,6 +120,38 @@ void check_parallelism(Reader& r, const ReplicaShape& shape) {
                               std::to_string(shape.model.num_experts) + " experts of " + shape.model.name);
 }
 
+// Of `"prefix_cache": { "eviction": "lru" }`; nothing where it is false, as by default.
+std::optional<EvictionPolicy> read_prefix_cache(Reader& r) {
+  constexpr std::string_view kKey = "prefix_cache";
+  const ConfigNode* written = r.node().find(kKey);
+  if (written == nullptr || written->kind == ConfigNode::Kind::boolean) {
+    if (r.get_or<bool>(kKey, "false"))
+      r.fail(kKey, R"(expects false, or an object such as { "eviction": "lru" })");
+    return std::nullopt;
+  }
+  auto object = r.object(kKey);
+  if (!object) return std::nullopt;
+  const auto eviction = object->variant("eviction", "lru");
+  auto policy = eviction ? OneOf<EvictionPolicy>::read(*eviction) : std::nullopt;
+  object->done();
+  return policy;
+}
+
+// Whether the KV caches of prompts can be used again by others.
+void check_prefix_cache(Reader& r, const PoolSetup& pool) {
+  if (!pool.eviction) return;
+  const TransformerWork work(pool.shape.model, pool.shape.precision);
+  if (work.state_bytes().si > 0)
+    r.fail("prefix_cache",
+           pool.shape.model.name +
+               " has layers of linear attention: checkpoints of their state are not modelled");
+  else if (pool.shape.reach().tokens > 0)
+    r.fail("prefix_cache",
+           pool.shape.model.name + " has layers with a window or chunk: prefixes of those are not modelled");
+  if (pool.role == Role::decode)
+    r.fail("prefix_cache", "a decode pool gets its KV caches by hand-off and keeps none of them afterwards");
+}
+
 std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& model,
                                    const PrecisionPlan& precision, std::vector<std::string>& assumptions) {
   PoolSetup pool;
@@ -164,6 +196,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   pool.block_tokens = r.get_or<TokenCount>("block_tokens", "16", Range::positive);
   if (pool.block_tokens > kMostBlockTokens)
     r.fail("block_tokens", "must be at most " + std::to_string(kMostBlockTokens));
+  pool.eviction = read_prefix_cache(r);
   r.done();
   if (!model || !accelerator || !policy || !service || !r.problems().empty()) return std::nullopt;
 
@@ -178,6 +211,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
     r.fail("parallelism", "tp " + std::to_string(pool.shape.parallelism.tp) + " does not divide the " +
                               std::to_string(model->num_attention_heads) + " heads of " + model->name);
   check_parallelism(r, pool.shape);
+  check_prefix_cache(r, pool);
   if (!has_rates(r, *accelerator, pool.shape.precision) || !r.problems().empty()) return std::nullopt;
   pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
   assume(assumption(pool.service, pool.shape), assumptions);
@@ -249,6 +283,10 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
     cluster.fail("hand_off",
                  "layerwise cannot be combined with the mixed-pool router, whose replicas may preempt a "
                  "prompt on its way");
+  if (std::visit([](const auto& known) { return std::remove_cvref_t<decltype(known)>::knows_caches; },
+                 *router) &&
+      std::ranges::none_of(scenario.cluster.pools, [](const PoolSetup& p) { return p.eviction.has_value(); }))
+    cluster.fail("router", "looks into prefix caches, but no pool has a prefix_cache");
   const PlacedCluster placed = place(*topology, scenario.cluster.pools, cluster);
   if (!cluster.problems().empty()) return;
   const HandOffEnds ends = hand_off_ends(scenario.cluster.pools, *router);

@@ -75,6 +75,18 @@ ordered_json pool_json(const PoolSetup& pool, const TransformerWork& work, const
   }
   j["kv_capacity_tokens"] = pool.kv_blocks * pool.block_tokens;
   j["kv_occupancy"] = ratio(u.kv_seconds, t.time.si);
+  if (pool.eviction) {
+    const auto whole = static_cast<double>(pool.kv_blocks * pool.shape.parallelism.dp_attention);
+    j["prefix_cache"] = {
+        {"eviction", std::visit([](const auto& policy) { return policy.kind; }, *pool.eviction)},
+        {"hit_rate", ratio(static_cast<double>(u.cached_tokens), static_cast<double>(u.prompt_tokens))},
+        {"cached_tokens", u.cached_tokens},
+        {"mean_cached_blocks",
+         ratio(u.cached_seconds * whole, t.time.si)},  // of a replica, beyond those in use
+        {"evicted_blocks", u.evicted_blocks}};
+  } else {
+    j["prefix_cache"] = false;
+  }
   j["preemptions"] = u.preemptions;
   j["mean_waiting"] =
       ratio(u.waiting_seconds, (t.time / static_cast<double>(std::max<std::size_t>(t.replicas, 1))).si);
@@ -208,7 +220,9 @@ ordered_json summarise(const RunFacts& facts) {
   ordered_json j;
   j["schema_version"] = 1;
   j["name"] = facts.scenario.name;
-  j["metrics"] = facts.metrics.json(accelerators, decode_accelerators);
+  const bool caching =
+      std::ranges::any_of(pools, [](const PoolSetup& pool) { return pool.eviction.has_value(); });
+  j["metrics"] = facts.metrics.json(accelerators, decode_accelerators, caching);
   ordered_json by_pool;
   for (std::uint32_t p = 0; p < pools.size(); ++p)
     by_pool[pools[p].name] = pool_json(pools[p], facts.cluster.work(PoolId{p}), totals(facts, PoolId{p}));

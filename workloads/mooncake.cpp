@@ -17,6 +17,7 @@ namespace {
 enum Field : std::size_t { kTimestamp, kInputLength, kOutputLength, kHashIds };
 constexpr auto kFields =
     std::to_array<std::string_view>({"timestamp", "input_length", "output_length", "hash_ids"});
+constexpr std::uint64_t kLargestHashId = 0x7fff'ffff'ffff'ffff;
 constexpr double kLatestMilliseconds = 1e12;  // 31 years; exact to well below a microsecond
 
 // The values of the known fields, as written; empty where a field is not there.
@@ -61,10 +62,47 @@ TokenCount tokens(std::string_view field, std::string_view text) {
   return *count;
 }
 
+// What a prompt of `prompt_tokens` tokens says, from "[1, 2, 3]"; nothing from an empty array.
+std::shared_ptr<const PromptContent> content(std::string_view text, TokenCount prompt_tokens,
+                                             TokenCount block_tokens) {
+  const auto content = std::make_shared<PromptContent>();
+  std::int64_t count = 0;
+  const char* at = text.data();
+  const char* const end = text.data() + text.size();
+  while (true) {
+    at = std::find_if(at, end, [](char c) { return c != '[' && c != ',' && c != ' ' && c != '\t'; });
+    if (at == end || *at == ']') break;
+    const char* const begin = at;
+    at = std::find_if(at, end, [](char c) { return c == ',' || c == ']' || c == ' ' || c == '\t'; });
+    std::uint64_t id = 0;
+    const auto [stopped, error] = std::from_chars(begin, at, id);
+    if (error != std::errc{} || stopped != at || id > kLargestHashId) {
+      throw JsonLineError("hash_ids holds " + in_quotes({begin, static_cast<std::size_t>(at - begin)}) +
+                          ", expects whole numbers from 0 to 2^63 - 1");
+    }
+    content->append(id);
+    ++count;
+  }
+  if (count == 0) return nullptr;
+  const std::int64_t whole = prompt_tokens / block_tokens;
+  const std::int64_t all = (prompt_tokens + block_tokens - 1) / block_tokens;
+  if (count != whole && count != all) {
+    throw JsonLineError("hash_ids holds " + std::to_string(count) + " ids, expects " + std::to_string(all) +
+                        ", one for each " + std::to_string(block_tokens) + " of " +
+                        std::to_string(prompt_tokens) + " tokens");
+  }
+  content->block_tokens = block_tokens;
+  content->tokens = std::min(prompt_tokens, count * block_tokens);
+  return content;
+}
+
 class MooncakeSource : public Source {
  public:
-  MooncakeSource(const std::filesystem::path& file, Seconds spread)
-      : lines_(file, "a Mooncake JSONL trace"), spread_(spread), ahead_(read_request()) {}
+  explicit MooncakeSource(const MooncakeTrace& trace)
+      : lines_(trace.file, "a Mooncake JSONL trace"),
+        spread_(trace.spread),
+        hash_block_tokens_(trace.hash_block_tokens),
+        ahead_(read_request()) {}
 
   std::optional<RequestSpec> next() override {
     if (given_ == group_.size()) read_group();
@@ -75,7 +113,6 @@ class MooncakeSource : public Source {
   const std::vector<std::string>& kinds() const override { return kinds_; }
   double progress() const override { return lines_.progress(); }
   std::string trace_hash() const override { return lines_.provenance(); }
-  std::vector<std::string> notes() const override { return {"hash_ids are not used: no prefix cache yet"}; }
 
  private:
   std::optional<RequestSpec> read_request() {
@@ -87,6 +124,7 @@ class MooncakeSource : public Source {
       request.arrival = arrival(row[kTimestamp]);
       request.prompt_tokens = tokens(kFields[kInputLength], row[kInputLength]);
       request.output_tokens = tokens(kFields[kOutputLength], row[kOutputLength]);
+      request.content = content(row[kHashIds], request.prompt_tokens, hash_block_tokens_);
       return request;
     } catch (const JsonLineError& error) {
       lines_.fail(error.what());
@@ -120,6 +158,7 @@ class MooncakeSource : public Source {
 
   TraceLines lines_;
   Seconds spread_;
+  TokenCount hash_block_tokens_;
   double last_milliseconds_ = 0;
   std::vector<std::string> kinds_{"request"};
   std::optional<RequestSpec> ahead_;
@@ -130,11 +169,13 @@ class MooncakeSource : public Source {
 }  // namespace
 
 MooncakeTrace MooncakeTrace::read(Reader& r) {
-  return {read_trace_file(r), r.get_or<Seconds>("spread", "0 s", Range::non_negative)};
+  return {.file = read_trace_file(r),
+          .spread = r.get_or<Seconds>("spread", "0 s", Range::non_negative),
+          .hash_block_tokens = r.get_or<TokenCount>("hash_block_tokens", "512", Range::positive)};
 }
 
 std::unique_ptr<Source> MooncakeTrace::open(std::uint64_t /*seed*/) const {
-  return std::make_unique<MooncakeSource>(file, spread);
+  return std::make_unique<MooncakeSource>(*this);
 }
 
 }  // namespace disagg

@@ -9,6 +9,7 @@
 
 #include "sim/base/config.hpp"
 #include "sim/base/quantity.hpp"
+#include "sim/memory/prompt_content.hpp"
 
 namespace disagg {
 
@@ -18,6 +19,7 @@ struct RequestSpec {
   TokenCount prompt_tokens = 0;  // at least 1
   TokenCount output_tokens = 0;  // at least 1; the first one is produced by the prefill
   std::uint32_t kind = 0;        // index into Source::kinds()
+  std::shared_ptr<const PromptContent> content{};  // none: what the prompt says is not known
 };
 
 // A stream of requests in order of arrival. Nothing is held but what the next few requests need.

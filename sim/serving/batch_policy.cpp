@@ -73,7 +73,7 @@ void plan_batch(const BatchRules& rules, const BatchView& view, BatchPlan& plan)
     if (budget <= 0) break;
     const Request& request = view.requests[ref];
     const TokenCount tokens = std::min(request.prefill_target - request.prefilled, budget);
-    plan.chunks.push_back({ref, tokens, 0});
+    plan.chunks.push_back({.ref = ref, .tokens = tokens});
     budget -= tokens;
   }
   std::int64_t running = view.decoding + static_cast<std::int64_t>(view.prefilling.size());
@@ -81,12 +81,17 @@ void plan_batch(const BatchRules& rules, const BatchView& view, BatchPlan& plan)
   for (std::size_t i = 0;
        view.admitting && i < view.waiting.size() && budget > 0 && running < rules.max_sequences; ++i) {
     const Request& request = view.requests[view.waiting[i]];
+    // At least one token is computed: the next one comes out of its step.
+    const PrefixHit hit = view.cache == nullptr
+                              ? PrefixHit{}
+                              : view.cache->find(request.content.get(), request.prefill_target - 1, view.now);
     const BlockCount blocks = blocks_to_admit(rules, view, request);
-    if (blocks > free) {
+    // Cached blocks that nobody uses count as free until now.
+    if (blocks - hit.locked > free) {
       plan.blocked_by_memory = true;
       break;
     }
-    TokenCount tokens = request.prefill_target;
+    TokenCount tokens = request.prefill_target - hit.tokens;
     if (tokens > budget) {
       const bool oversize = tokens > rules.token_budget && plan.chunks.empty();
       if (rules.chunking) {
@@ -95,9 +100,9 @@ void plan_batch(const BatchRules& rules, const BatchView& view, BatchPlan& plan)
         break;
       }
     }
-    plan.chunks.push_back({view.waiting[i], tokens, blocks});
+    plan.chunks.push_back({view.waiting[i], tokens, blocks - hit.blocks, hit.tokens});
     budget -= tokens;
-    free -= blocks;
+    free -= blocks - hit.locked;
     ++running;
   }
   if (!decode_first) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "sim/base/config.hpp"
-#include "sim/memory/kv_blocks.hpp"
+#include "sim/memory/kv_cache.hpp"
 #include "sim/serving/request.hpp"
 
 namespace disagg {
@@ -55,12 +55,15 @@ struct BatchView {
   bool admitting = true;  // false in a step that had to preempt
   FixedFootprint fixed{};
   ReplicaId replica;
+  const KvCache* cache = nullptr;  // where prompts may find their prefixes
+  Seconds now{};
 };
 
 struct PlannedChunk {
   RequestRef ref = 0;
   TokenCount tokens = 0;
   BlockCount blocks = 0;  // to take on admission; 0 for prompts in progress
+  TokenCount cached = 0;  // on admission: tokens before the chunk that are in the prefix cache
 };
 
 // The next step.
@@ -74,7 +77,7 @@ struct BatchPlan {
 // Decides the next step: pure, and writes to nothing but `plan`, whose memory is used again.
 void plan_batch(const BatchRules& rules, const BatchView& view, BatchPlan& plan);
 
-// Blocks that a request must find free to be admitted.
+// Blocks that a request holds when it has been admitted, cached ones included.
 BlockCount blocks_to_admit(const BatchRules& rules, const BatchView& view, const Request& request);
 
 // Continuous batching as in vLLM V1: running decodes first, then prompts, cut to the budget that is left.

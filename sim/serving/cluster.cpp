@@ -21,6 +21,17 @@ FixedFootprint fixed_footprint(const TransformerWork& work, const PoolSetup& poo
           .state_blocks = work.state_bytes() / block};
 }
 
+// FLOPs of a prompt's token, from chunks of 512 tokens at the start and behind 8,192 others.
+RecomputeCost recompute_cost(const TransformerWork& work) {
+  constexpr TokenCount kChunk = 512;
+  constexpr TokenCount kContext = 8192;
+  const auto attention = [&](TokenCount prefix) {
+    return work.prefill_attention(prefix, kChunk).flops.si / static_cast<double>(kChunk);
+  };
+  return {.per_token = work.linear(1, 0, 1).flops.si + attention(0),
+          .per_context_token = (attention(kContext) - attention(0)) / static_cast<double>(kContext)};
+}
+
 }  // namespace
 
 HandOffCosts HandOffCosts::read(Reader& r) {
@@ -47,15 +58,18 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
                                                        pool.shape.expert_skew));
     for (std::int64_t i = 0; i < pool.replicas; ++i) {
       const ReplicaId id{static_cast<std::uint32_t>(replicas_.size())};
-      const ReplicaSetup replica{.service = *services_.back(),
-                                 .work = *works_.back(),
-                                 .rules = pool.rules,
-                                 .kv_blocks = pool.kv_blocks,
-                                 .decode = {.block_tokens = pool.block_tokens,
-                                            .tokens_per_step = pool.shape.drafts.tokens_per_step(),
-                                            .reach = pool.shape.reach()},
-                                 .ranks = static_cast<std::size_t>(pool.shape.parallelism.dp_attention),
-                                 .fixed = fixed_footprint(*works_.back(), pool)};
+      ReplicaSetup replica{.service = *services_.back(),
+                           .work = *works_.back(),
+                           .rules = pool.rules,
+                           .kv_blocks = pool.kv_blocks,
+                           .decode = {.block_tokens = pool.block_tokens,
+                                      .tokens_per_step = pool.shape.drafts.tokens_per_step(),
+                                      .reach = pool.shape.reach()},
+                           .ranks = static_cast<std::size_t>(pool.shape.parallelism.dp_attention),
+                           .fixed = fixed_footprint(*works_.back(), pool),
+                           .prefix_cache = {}};
+      if (pool.eviction)
+        replica.prefix_cache = PrefixCacheRules{*pool.eviction, recompute_cost(*works_.back())};
       replicas_.push_back(
           std::make_unique<Replica>(id, replica, simulation_, requests_, *this, sink_, setup_.single_steps));
       pool_of_.push_back(PoolId{p});
@@ -64,14 +78,16 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
     }
   }
   loads_.resize(replicas_.size());
+  if (std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::knows_caches; }, setup_.router))
+    cached_.resize(replicas_.size());
   inbound_.resize(replicas_.size());
   std::visit([&](auto& router) { router.begin(candidates, setup_.seed); }, setup_.router);
 }
 
 Cluster::~Cluster() = default;
 
-void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens,
-                     TokenCount output_tokens) {
+void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens, TokenCount output_tokens,
+                     std::shared_ptr<const PromptContent> content) {
   ++counts_.arrived;
   RequestRecord record;
   record.id = id;
@@ -79,15 +95,17 @@ void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tok
   record.prompt_tokens = prompt_tokens;
   record.output_tokens = output_tokens;
   record.arrived = simulation_.now();
-  const auto way = route({prompt_tokens, output_tokens});
+  const auto way = route({.prompt_tokens = prompt_tokens, .output_tokens = output_tokens}, content.get());
   if (!way) return reject(record, Outcome::rejected_too_large);
   const Route chosen = *way;
   record.prefill_replica = chosen.prefill;
-  const RequestRef ref = requests_.add(record);
+  const RequestRef ref = requests_.add(record, std::move(content));
   Request& request = requests_[ref];
   const bool stays = chosen.decode == chosen.prefill;
   request.streams_from_decode = !stays && costs_of(setup_.hand_off).streams_from_decode;
-  change_load(chosen.prefill, 1, prompt_tokens + (stays ? 1 : 0),
+  // Where the router knows the caches, only what must be computed counts as waiting.
+  request.queued_tokens = prompt_tokens - (cached_.empty() ? 0 : cached_[chosen.prefill.index]);
+  change_load(chosen.prefill, 1, request.queued_tokens + (stays ? 1 : 0),
               prompt_tokens + (stays ? output_tokens : 1));
   if (chosen.decode) {
     request.record.decode_replica = *chosen.decode;
@@ -108,7 +126,7 @@ void Cluster::enter(RequestRef ref) {
   const auto* bounded = std::get_if<Bounded>(&setup_.admission);
   if (bounded == nullptr || prefill.waiting() < bounded->max_waiting) return prefill.enqueue(ref);
   const bool stays = record.decode_replica == record.prefill_replica;
-  change_load(record.prefill_replica, -1, -(record.prompt_tokens + (stays ? 1 : 0)),
+  change_load(record.prefill_replica, -1, -(request.queued_tokens + (stays ? 1 : 0)),
               -(record.prompt_tokens + (stays ? record.output_tokens : 1)));
   if (!stays && record.decode_replica.valid())
     change_load(record.decode_replica, -1, -1, -(record.prompt_tokens + record.output_tokens));
@@ -116,7 +134,10 @@ void Cluster::enter(RequestRef ref) {
   reject(record, Outcome::rejected_queue_full);
 }
 
-std::optional<Route> Cluster::route(const RoutedRequest& request) {
+std::optional<Route> Cluster::route(RoutedRequest request, const PromptContent* content) {
+  for (std::size_t i = 0; i < cached_.size(); ++i)
+    cached_[i] = replicas_[i]->find_cached(content, request.prompt_tokens);
+  request.cached = cached_;
   for (std::size_t i = 0; i < replicas_.size() && std::holds_alternative<MixedPool>(setup_.router); ++i)
     loads_[i].queued = replicas_[i]->waiting() > 0;
   return std::visit([&](auto& router) { return router.route(request, loads_); }, setup_.router);
@@ -143,7 +164,7 @@ void Cluster::choose_destination(Request& request) {
   if (record.decode_replica.valid()) return;
   record.decode_replica = std::visit(
       [&](auto& router) {
-        return router.decode({record.prompt_tokens, record.output_tokens});
+        return router.decode({.prompt_tokens = record.prompt_tokens, .output_tokens = record.output_tokens});
       },
       setup_.router);
   change_load(record.decode_replica, 1, 1, record.prompt_tokens + record.output_tokens);
@@ -156,6 +177,12 @@ void Cluster::chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Sec
   expect(request.record.preemptions == 0, "a prompt was preempted while its KV cache was on its way");
   choose_destination(request);
   if (!request.destination_ready && !reserve(ref)) return;  // without room the whole cache goes at the end
+  // What was cached can go at once.
+  if (const TokenCount cached = request.record.cached_tokens; request.handed_off == 0 && cached > 0) {
+    const Bytes bytes = kv_bytes(request, cached);
+    request.handed_off = cached;
+    send(ref, bytes, Network::kNoLimit);
+  }
   const auto layers = static_cast<double>(
       setup_.pools[pool_of_[request.record.prefill_replica.index].index].shape.model.num_hidden_layers);
   const Bytes last = kv_bytes(request, tokens) / layers;
@@ -176,7 +203,7 @@ void Cluster::chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Sec
 }
 
 void Cluster::prompt_computed(ReplicaId id, RequestRef ref) {
-  change_load(id, 0, -requests_[ref].record.prompt_tokens, 0);
+  change_load(id, 0, -requests_[ref].queued_tokens, 0);
 }
 
 void Cluster::prefill_ended(RequestRef ref) {

@@ -25,6 +25,7 @@ struct PoolSetup {
   BatchRules rules;
   BlockCount kv_blocks = 0;  // of one data-parallel attention rank
   TokenCount block_tokens = 16;
+  std::optional<EvictionPolicy> eviction;  // of cached prefixes; none: nothing is cached
   Seconds request_latency{};  // of front end, tokeniser and response path: once a request, before the engine
   std::int64_t replicas = 1;
 };
@@ -113,8 +114,10 @@ class Cluster final : public ReplicaListener {
   Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink);
   ~Cluster() override;
 
-  // A request arrives now. `id` is its position in the workload.
-  void arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens, TokenCount output_tokens);
+  // A request arrives now. `id` is its position in the workload; without `content` nothing is known of what
+  // its prompt says.
+  void arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens, TokenCount output_tokens,
+              std::shared_ptr<const PromptContent> content = {});
 
   // Calls `ended` whenever a request has finished or is rejected; it must not call back into the cluster.
   void on_request_ended(std::function<void()> ended) { request_ended_ = std::move(ended); }
@@ -140,7 +143,7 @@ class Cluster final : public ReplicaListener {
   void went_idle(ReplicaId id) override;
 
   void enter(RequestRef ref);  // reaches the engine
-  std::optional<Route> route(const RoutedRequest& request);
+  std::optional<Route> route(RoutedRequest request, const PromptContent* content);
   void choose_destination(Request& request);
   bool reserve(RequestRef ref);
   // Starts the flows of `bytes` of a request's KV cache; `limit` caps the rate of all of them together.
@@ -162,6 +165,7 @@ class Cluster final : public ReplicaListener {
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<PoolId> pool_of_;                  // [replica]
   std::vector<ReplicaLoad> loads_;               // [replica]
+  std::vector<TokenCount> cached_;               // [replica] of the prompt to be routed
   std::vector<std::deque<RequestRef>> inbound_;  // [replica] hand-offs that found no room, in order
   RequestCounts counts_;
   std::function<void()> request_ended_;

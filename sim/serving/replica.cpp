@@ -40,6 +40,10 @@ ReplicaUsage& ReplicaUsage::operator+=(const ReplicaUsage& other) {
   admitted += other.admitted;
   waited_seconds += other.waited_seconds;
   kv_seconds += other.kv_seconds;
+  cached_seconds += other.cached_seconds;
+  prompt_tokens += other.prompt_tokens;
+  cached_tokens += other.cached_tokens;
+  evicted_blocks += other.evicted_blocks;
   busy += other.busy;
   return *this;
 }
@@ -60,6 +64,10 @@ ReplicaUsage ReplicaUsage::operator-(const ReplicaUsage& earlier) const {
   negative.admitted *= -1;
   negative.waited_seconds *= -1;
   negative.kv_seconds *= -1;
+  negative.cached_seconds *= -1;
+  negative.prompt_tokens *= -1;
+  negative.cached_tokens *= -1;
+  negative.evicted_blocks *= -1;
   negative.busy = -negative.busy;
   ReplicaUsage difference = *this;
   return difference += negative;
@@ -80,20 +88,33 @@ Replica::Replica(ReplicaId id, const ReplicaSetup& setup, Simulation& simulation
 void Replica::enqueue(RequestRef ref) {
   settle();
   requests_[ref].queued_at = simulation_.now();
-  std::size_t least = 0;
-  if (ranks_.size() > 1) {
-    least = next_rank_;
-    for (std::size_t i = 0; i < ranks_.size(); ++i) {
-      const std::size_t candidate = (next_rank_ + i) % ranks_.size();
-      if (ranks_[candidate].requests() < ranks_[least].requests()) least = candidate;
-    }
-    next_rank_ = (least + 1) % ranks_.size();
-  }
+  const std::size_t least = next_rank();
+  turn_ = (least + 1) % ranks_.size();
   requests_[ref].rank = static_cast<std::uint32_t>(least);
   Rank& rank = ranks_[least];
   rank.waiting.push_back(ref);
   // Behind another request that could not be admitted nothing changes before that one is.
   if (rank.waiting.size() == 1 || !span_.active) poke();
+}
+
+// Where the next request goes: to the rank with the fewest.
+std::size_t Replica::next_rank() const {
+  std::size_t least = turn_;
+  for (std::size_t i = 1; i < ranks_.size(); ++i) {
+    const std::size_t candidate = (turn_ + i) % ranks_.size();
+    if (ranks_[candidate].requests() < ranks_[least].requests()) least = candidate;
+  }
+  return least;
+}
+
+TokenCount Replica::find_cached(const PromptContent* prompt, TokenCount tokens) {
+  const Rank& rank = ranks_[next_rank()];
+  if (prompt == nullptr || !rank.kv.keeps_prefixes()) return 0;
+  // Decodes of a running span may have evicted something since it was booked last.
+  const bool may_evict = span_.active && span_.kind == SpanKind::decode && rank.plan.sequences > 0 &&
+                         rank.decode.new_blocks(span_.steps - span_.settled) > rank.kv.empty();
+  if (may_evict) settle();
+  return rank.kv.find(prompt, tokens - 1, simulation_.now()).tokens;
 }
 
 bool Replica::take_inbound(RequestRef ref) {
@@ -111,7 +132,7 @@ bool Replica::take_inbound(RequestRef ref) {
     if (chosen == nullptr || rank.requests() < chosen->requests()) chosen = &rank;
   }
   if (chosen == nullptr) return false;
-  chosen->kv.allocate(blocks);
+  take(*chosen, blocks);
   request.reserved_at_destination = blocks;
   request.rank_at_destination = static_cast<std::uint32_t>(chosen - ranks_.data());
   ++chosen->inbound;
@@ -138,8 +159,7 @@ void Replica::arrive(RequestRef ref) {
 
 void Replica::release(RequestRef ref) {
   settle();
-  rank_of(ref).kv.release(requests_[ref].reserved);
-  requests_[ref].reserved = 0;
+  give_back(rank_of(ref), requests_[ref], requests_[ref].reserved);
   listener_.room_freed(id_);  // hand-offs that wait for this room came before the prompts that wait here
   poke();
 }
@@ -339,7 +359,9 @@ BatchView Replica::view(const Rank& rank, bool admitting) const {
           .block_tokens = setup_.decode.block_tokens,
           .admitting = admitting,
           .fixed = setup_.fixed,
-          .replica = id_};
+          .replica = id_,
+          .cache = &rank.kv,
+          .now = simulation_.now()};
 }
 
 void Replica::resume_paused_and_ready(Rank& rank) {
@@ -386,8 +408,7 @@ bool Replica::make_room(Rank& rank) {
 
 void Replica::preempt(Rank& rank, RequestRef ref, Seconds last_token) {
   Request& request = requests_[ref];
-  rank.kv.release(request.reserved);
-  request.reserved = 0;
+  give_back(rank, request, request.reserved);
   request.last_token = last_token;
   request.prefilled = 0;
   request.prefill_target = request.record.prompt_tokens + request.generated;
@@ -416,20 +437,57 @@ void Replica::pause_all_but(Rank& rank, std::int64_t sequences) {
 
 void Replica::admit(Rank& rank) {
   rank.chunks.clear();
+  // All find what the plan has seen before any takes blocks, for which others are evicted.
+  for (const PlannedChunk& planned : rank.plan.chunks) {
+    if (planned.cached == 0) continue;
+    Request& request = requests_[planned.ref];
+    request.prefix = rank.kv.lock(*request.content, planned.cached, simulation_.now());
+    request.shared = planned.cached / rank.kv.block_tokens();
+    request.prefilled = planned.cached;
+  }
   for (const PlannedChunk& planned : rank.plan.chunks) {
     Request& request = requests_[planned.ref];
     if (planned.blocks > 0) {
-      rank.kv.allocate(planned.blocks);
+      take(rank, planned.blocks);
       request.reserved = planned.blocks;
       leave_queue(rank, planned.ref);
       rank.prefilling.push_back(planned.ref);
+      if (request.generated == 0 && request.record.preemptions == 0) {
+        request.record.first_scheduled = simulation_.now();
+        request.record.cached_tokens = planned.cached;
+        usage_.prompt_tokens += request.record.prompt_tokens;
+        usage_.cached_tokens += planned.cached;
+      }
     }
     rank.chunks.push_back({.prefix = request.prefilled,
                            .tokens = planned.tokens,
                            .completes = request.prefilled + planned.tokens == request.prefill_target});
-    if (request.prefilled == 0 && request.generated == 0 && request.record.preemptions == 0)
-      request.record.first_scheduled = simulation_.now();
   }
+}
+
+void Replica::take(Rank& rank, BlockCount blocks) { usage_.evicted_blocks += rank.kv.allocate(blocks); }
+
+// Ends a request's stay: its own blocks are free, and the prefix that it used can be evicted.
+void Replica::give_back(Rank& rank, Request& request, BlockCount blocks) {
+  rank.kv.release(blocks);
+  rank.kv.unlock(request.prefix, simulation_.now());
+  request.reserved = 0;
+  request.prefix = PrefixTree::kRoot;
+  request.shared = 0;
+}
+
+// A prompt is computed: its whole blocks stay in the cache for others.
+bool Replica::keep_prompt(Rank& rank, Request& request) {
+  if (!rank.kv.keeps_prefixes() || request.content == nullptr) return false;
+  const BlockCount whole = request.content->tokens / rank.kv.block_tokens();
+  const BlockCount computed = whole - request.shared;
+  if (computed == 0) return false;
+  const BlockCount before = rank.kv.free();
+  request.prefix = rank.kv.keep(request.prefix, *request.content, whole * rank.kv.block_tokens(), computed,
+                                simulation_.now());
+  request.reserved -= computed;
+  request.shared = whole;
+  return rank.kv.free() > before;
 }
 
 void Replica::leave_queue(Rank& rank, RequestRef ref) {
@@ -504,7 +562,7 @@ void Replica::book_decode(std::int64_t steps) {
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
     if (contexts_[i].sequences == 0) continue;
     Rank& rank = ranks_[i];
-    if (!setup_.rules.reserve_output) rank.kv.allocate(rank.decode.new_blocks(steps));
+    if (!setup_.rules.reserve_output) take(rank, rank.decode.new_blocks(steps));
     rank.decode.advance(steps);
     rank.last_decode_end = until;
   }
@@ -622,7 +680,7 @@ void Replica::book_prefill_step() {
                              .count = 1,
                              .weight = rank.decode.size() - fresh});
     usage_.decode_tokens += rank.decode.size() * rank.decode.tokens_in(1);
-    if (!setup_.rules.reserve_output) rank.kv.allocate(rank.decode.new_blocks(1));
+    if (!setup_.rules.reserve_output) take(rank, rank.decode.new_blocks(1));
     rank.decode.advance(1);
     rank.last_decode_end = span_.end;
   }
@@ -632,8 +690,7 @@ bool Replica::finish_members(Rank& rank) {
   bool freed = false;
   while (const auto ref = rank.decode.take_finished()) {
     Request& request = requests_[*ref];
-    rank.kv.release(held(request, rank.decode.kv_length(*ref)));
-    request.reserved = 0;
+    give_back(rank, request, held(request, rank.decode.kv_length(*ref)));
     request.record.last_token = rank.last_decode_end;
     freed = true;
     listener_.finished(id_, *ref);
@@ -654,6 +711,7 @@ bool Replica::finish_prompts(Rank& rank) {
       rank.prefilling[kept++] = ref;
       continue;
     }
+    freed = keep_prompt(rank, request) || freed;
     if (request.generated == 0) {
       request.record.prefill_end = now;
       if (!request.streams_from_decode || request.remaining() == 1) show_first_token(request, now);
@@ -664,8 +722,7 @@ bool Replica::finish_prompts(Rank& rank) {
     ++request.generated;
     request.last_token = now;
     if (request.remaining() == 0) {
-      rank.kv.release(request.reserved);
-      request.reserved = 0;
+      give_back(rank, request, request.reserved);
       request.record.last_token = now;
       freed = true;
       listener_.finished(id_, ref);
@@ -686,7 +743,7 @@ bool Replica::finish_prompts(Rank& rank) {
 
 BlockCount Replica::held(const Request& request, TokenCount kv_length) const {
   if (setup_.rules.reserve_output) return request.reserved;
-  return ranks_.front().kv.blocks_for(kv_length) + fixed_blocks(request);
+  return ranks_.front().kv.blocks_for(kv_length) - request.shared + fixed_blocks(request);
 }
 
 void Replica::book_waiting() {
@@ -701,7 +758,16 @@ void Replica::book_time(Seconds until) {
   usage_.regimes[static_cast<std::size_t>(regime())] += passed;
   if (span_.active) usage_.busy += passed;
   usage_.kv_seconds += kv_occupancy() * passed.si;
+  if (setup_.prefix_cache) {
+    BlockCount cached = 0;
+    for (const Rank& rank : ranks_) cached += rank.kv.evictable();
+    usage_.cached_seconds += static_cast<double>(cached) / static_cast<double>(kv_total()) * passed.si;
+  }
   booked_ = until;
+}
+
+void Replica::audit() const {
+  for (const Rank& rank : ranks_) rank.kv.audit();
 }
 
 void Replica::expect_empty() const {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -10,7 +11,7 @@
 #include "sim/base/ids.hpp"
 #include "sim/engine/simulation.hpp"
 #include "sim/intensity/transformer_work.hpp"
-#include "sim/memory/kv_blocks.hpp"
+#include "sim/memory/kv_cache.hpp"
 #include "sim/record/records.hpp"
 #include "sim/service/service_time.hpp"
 #include "sim/serving/batch_policy.hpp"
@@ -38,7 +39,11 @@ struct ReplicaUsage {
   std::int64_t admitted = 0;   // requests that left the waiting queue
   double waited_seconds = 0;   // their time in it
   double kv_seconds = 0;       // integral of the used share of the KV cache
-  Seconds busy{};              // time with a step running
+  double cached_seconds = 0;   // integral of the share that holds prefixes which no request uses
+  TokenCount prompt_tokens = 0,
+             cached_tokens = 0;  // of prompts at their first admission: all, and in the cache
+  BlockCount evicted_blocks = 0;
+  Seconds busy{};  // time with a step running
 
   ReplicaUsage operator-(const ReplicaUsage& earlier) const;
   ReplicaUsage& operator+=(const ReplicaUsage& other);
@@ -76,6 +81,7 @@ struct ReplicaSetup {
   DecodeRules decode;
   std::size_t ranks = 1;  // data-parallel attention ranks
   FixedFootprint fixed{};
+  std::optional<PrefixCacheRules> prefix_cache;
 };
 
 // One instance of the model: batches that run in spans, prompts in progress, queues, and KV caches. With
@@ -107,6 +113,8 @@ class Replica {
   // Whether hand-offs to this replica wait for room.
   void set_hand_offs_waiting(bool waiting);
   bool is_stalled() const;
+  // Tokens of a prompt that would be found in the cache if it came now.
+  TokenCount find_cached(const PromptContent* prompt, TokenCount tokens);
 
   // Books everything up to now. Needed before usage() or kv() is read between events.
   void settle();
@@ -122,6 +130,9 @@ class Replica {
   }
   // Throws BrokenInvariant unless every block and sequence has been given back.
   void expect_empty() const;
+  // Throws BrokenInvariant unless every block of every rank is accounted for once. For tests: O(cached
+  // prefixes).
+  void audit() const;
 
  private:
   struct Span {
@@ -142,9 +153,10 @@ class Replica {
   };
   struct Rank {
     Rank(const ReplicaSetup& setup, RequestTable& requests)
-        : kv(setup.kv_blocks, setup.decode.block_tokens), decode(requests, setup.decode) {}
+        : kv(setup.kv_blocks, setup.decode.block_tokens, setup.prefix_cache),
+          decode(requests, setup.decode) {}
 
-    KvBlocks kv;
+    KvCache kv;
     std::deque<RequestRef> waiting;
     std::vector<RequestRef> prefilling;
     std::deque<RequestRef> ready;   // KV is here, waiting for a place in the batch
@@ -178,6 +190,10 @@ class Replica {
   void resume_paused_and_ready(Rank& rank);
   void pause_all_but(Rank& rank, std::int64_t sequences);
   void admit(Rank& rank);
+  std::size_t next_rank() const;
+  void take(Rank& rank, BlockCount blocks);
+  void give_back(Rank& rank, Request& request, BlockCount blocks);
+  bool keep_prompt(Rank& rank, Request& request);  // whether blocks became free
   void start_decode();
   void start_step();
   void book_decode(std::int64_t steps);
@@ -211,7 +227,7 @@ class Replica {
   bool single_steps_;
 
   std::vector<Rank> ranks_;
-  std::size_t next_rank_ = 0;      // of those with equally many requests
+  std::size_t turn_ = 0;           // rank that comes first of those with equally many requests
   std::int64_t balanced_for_ = 0;  // steps in a row in which prompts waited for those of other ranks
   bool hand_offs_waiting_ = false;
 

@@ -1,9 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "sim/base/quantity.hpp"
+#include "sim/memory/prefix_tree.hpp"
+#include "sim/memory/prompt_content.hpp"
 #include "sim/record/records.hpp"
 
 namespace disagg {
@@ -14,6 +18,7 @@ using RequestRef = std::uint32_t;
 // A request while it lives in the cluster.
 struct Request {
   RequestRecord record;
+  std::shared_ptr<const PromptContent> content;  // none: what the prompt says is not known
   TokenCount generated = 0;  // output tokens produced before its current stay in a DecodeBatch
   TokenCount prefill_target =
       0;  // tokens the prefill must compute: the prompt, after a preemption with the output so far
@@ -21,8 +26,11 @@ struct Request {
   std::uint32_t rank = 0;                 // data-parallel attention rank of the replica it is in
   std::uint32_t rank_at_destination = 0;  // of the hand-off: rank that holds its blocks at the decode replica
   BlockCount reserved = 0;  // KV blocks taken in advance; the blocks in use may grow beyond them
-  Seconds last_token{};     // when its latest token came, before its current stay in a DecodeBatch
-  Seconds queued_at{};      // when it joined the waiting queue it is in
+  PrefixTree::NodeIndex prefix = PrefixTree::kRoot;  // lock on the cached prefix that it uses
+  BlockCount shared = 0;                             // blocks of that prefix, which are not its own
+  TokenCount queued_tokens = 0;                      // of the prompt, as counted in its replica's load
+  Seconds last_token{};  // when its latest token came, before its current stay in a DecodeBatch
+  Seconds queued_at{};   // when it joined the waiting queue it is in
   BlockCount reserved_at_destination = 0;  // of the hand-off: blocks taken at the decode replica
   TokenCount kv_length = 0;                // while paused: tokens in the KV cache
   std::int64_t kv_offset = 0;              // in a DecodeBatch: KV length minus the batch's token count
@@ -48,7 +56,7 @@ struct Request {
 // The live requests. References stay valid until the request is removed.
 class RequestTable {
  public:
-  RequestRef add(const RequestRecord& record) {
+  RequestRef add(const RequestRecord& record, std::shared_ptr<const PromptContent> content = {}) {
     RequestRef ref = 0;
     if (free_.empty()) {
       ref = static_cast<RequestRef>(requests_.size());
@@ -62,10 +70,14 @@ class RequestTable {
     request = Request{};
     request.membership = membership;
     request.record = record;
+    request.content = std::move(content);
     request.prefill_target = record.prompt_tokens;
     return ref;
   }
-  void remove(RequestRef ref) { free_.push_back(ref); }
+  void remove(RequestRef ref) {
+    requests_[ref].content.reset();
+    free_.push_back(ref);
+  }
   Request& operator[](RequestRef ref) { return requests_[ref]; }
   const Request& operator[](RequestRef ref) const { return requests_[ref]; }
   std::size_t live() const { return requests_.size() - free_.size(); }

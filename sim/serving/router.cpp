@@ -16,6 +16,16 @@ std::size_t RandomChoice::pick_among(std::span<const std::size_t> some) {
 }
 
 template <class Picker>
+StagedRouter<Picker> StagedRouter<Picker>::read(Reader& r) {
+  StagedRouter router;
+  if constexpr (requires { router.prefill_.picker.read_weights(r); }) {
+    router.prefill_.picker.read_weights(r);
+    router.decode_.picker = router.prefill_.picker;
+  }
+  return router;
+}
+
+template <class Picker>
 void StagedRouter<Picker>::Stage::add(const RouterReplica& replica) {
   least_room = replicas.empty() ? replica.kv_capacity : std::min(least_room, replica.kv_capacity);
   most_room = std::max(most_room, replica.kv_capacity);
@@ -24,12 +34,26 @@ void StagedRouter<Picker>::Stage::add(const RouterReplica& replica) {
 
 template <class Picker>
 template <class Fits>
-const RouterReplica* StagedRouter<Picker>::Stage::pick(bool all_fit, Fits&& fits) {
-  if (all_fit && !replicas.empty()) return &replicas[picker.pick()];
-  std::vector<std::size_t> some;
-  for (std::size_t i = 0; i < replicas.size(); ++i)
-    if (fits(replicas[i])) some.push_back(i);
-  return some.empty() ? nullptr : &replicas[picker.pick_among(some)];
+const RouterReplica* StagedRouter<Picker>::Stage::pick(const RoutedRequest& request, bool all_fit,
+                                                       Fits&& fits) {
+  if constexpr (knows_caches) {
+    const RouterReplica* best = nullptr;
+    std::pair<double, std::int64_t> least;
+    for (std::size_t i = 0; i < replicas.size(); ++i) {
+      if (!fits(replicas[i])) continue;
+      const auto cost = picker.cost(i, request.cached.empty() ? 0 : request.cached[replicas[i].id.index]);
+      if (best != nullptr && least <= cost) continue;
+      best = &replicas[i];
+      least = cost;
+    }
+    return best;
+  } else {
+    if (all_fit && !replicas.empty()) return &replicas[picker.pick()];
+    std::vector<std::size_t> some;
+    for (std::size_t i = 0; i < replicas.size(); ++i)
+      if (fits(replicas[i])) some.push_back(i);
+    return some.empty() ? nullptr : &replicas[picker.pick_among(some)];
+  }
 }
 
 template <class Picker>
@@ -56,11 +80,12 @@ std::optional<Route> StagedRouter<Picker>::route(const RoutedRequest& request, s
   const TokenCount whole = request.final_tokens();
   const bool decodable = request.output_tokens == 1 || whole <= decode_.most_room;
   // A mixed replica must hold the whole request; a prefill replica its prompt, if it can decode somewhere.
-  const RouterReplica* chosen = prefill_.pick(
-      whole <= prefill_.least_room && (decodable || decode_.replicas.empty()), [&](const RouterReplica& r) {
-        return r.role == Role::mixed ? whole <= r.kv_capacity
-                                     : decodable && request.prompt_tokens <= r.kv_capacity;
-      });
+  const RouterReplica* chosen =
+      prefill_.pick(request, whole <= prefill_.least_room && (decodable || decode_.replicas.empty()),
+                    [&](const RouterReplica& r) {
+                      return r.role == Role::mixed ? whole <= r.kv_capacity
+                                                   : decodable && request.prompt_tokens <= r.kv_capacity;
+                    });
   if (chosen == nullptr) return std::nullopt;
   if (chosen->role == Role::mixed) return Route{chosen->id, chosen->id};
   return Route{chosen->id, std::nullopt};
@@ -69,7 +94,7 @@ std::optional<Route> StagedRouter<Picker>::route(const RoutedRequest& request, s
 template <class Picker>
 ReplicaId StagedRouter<Picker>::decode(const RoutedRequest& request) {
   const TokenCount whole = request.final_tokens();
-  const RouterReplica* chosen = decode_.pick(whole <= decode_.least_room,
+  const RouterReplica* chosen = decode_.pick(request, whole <= decode_.least_room,
                                              [&](const RouterReplica& r) { return whole <= r.kv_capacity; });
   expect(chosen != nullptr, "a request was admitted that no decode replica can hold");
   return chosen->id;
@@ -86,6 +111,8 @@ template class StagedRouter<RoundRobin>;
 template class StagedRouter<RandomChoice>;
 template class StagedRouter<Least<Requests>>;
 template class StagedRouter<Least<Tokens>>;
+template class StagedRouter<LeastCost<PrefixAffinity>>;
+template class StagedRouter<LeastCost<CacheAware>>;
 
 MixedPool MixedPool::read(Reader& r) {
   MixedPool router;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -25,6 +26,8 @@ inline constexpr std::array<std::string_view, 3> kRoleNames{"mixed", "prefill", 
 struct RoutedRequest {
   TokenCount prompt_tokens = 0;
   TokenCount output_tokens = 0;
+  // [replica] prompt tokens that its prefix cache holds; empty where the router does not ask for them.
+  std::span<const TokenCount> cached{};
 
   // KV tokens at the end; the last token's own are never written.
   TokenCount final_tokens() const { return prompt_tokens + output_tokens - 1; }
@@ -57,8 +60,9 @@ class StagedRouter {
  public:
   static constexpr std::string_view kind = Picker::kind;
   static constexpr std::string_view summary = Picker::summary;
-  static StagedRouter read(Reader&) { return {}; }
+  static StagedRouter read(Reader& r);
   static constexpr bool any_to_any = false;
+  static constexpr bool knows_caches = requires(const Picker& p) { p.cost(std::size_t{}, TokenCount{}); };
 
   void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
   // Nothing when no replica could ever hold the request.
@@ -77,7 +81,7 @@ class StagedRouter {
     void add(const RouterReplica& replica);
     // The picker's choice among the replicas for which `fits` holds; nothing when it holds for none.
     template <class Fits>
-    const RouterReplica* pick(bool all_fit, Fits&& fits);
+    const RouterReplica* pick(const RoutedRequest& request, bool all_fit, Fits&& fits);
   };
   struct Place {
     bool in_prefill = false, in_decode = false;
@@ -136,6 +140,34 @@ struct Tokens {
   static std::int64_t of(const ReplicaLoad& load) { return load.tokens; }
 };
 
+// The routers that know the prefix caches differ in what they weigh: the least cost wins, of equal ones the
+// fewest requests.
+template <class Measure>
+struct LeastCost : Measure {
+  void begin(std::size_t replicas, RandomEngine) { loads.resize(replicas); }
+  std::pair<double, std::int64_t> cost(std::size_t i, TokenCount cached) const {
+    return {Measure::of(loads[i], static_cast<double>(cached)), loads[i].requests};
+  }
+  void load_changed(std::size_t i, const ReplicaLoad& load) { loads[i] = load; }
+  std::vector<ReplicaLoad> loads;
+};
+struct PrefixAffinity {
+  static constexpr std::string_view kind = "prefix-affinity";
+  static constexpr std::string_view summary =
+      "the replica with the longest cached prefix of the prompt, of equal ones the least loaded";
+  static double of(const ReplicaLoad&, double cached) { return -cached; }
+};
+struct CacheAware {
+  static constexpr std::string_view kind = "cache-aware";
+  static constexpr std::string_view summary =
+      "the most cached prompt tokens less load_weight times those that wait for a prefill";
+  void read_weights(Reader& r) { load_weight = r.get_or<double>("load_weight", "1", Range::non_negative); }
+  double of(const ReplicaLoad& load, double cached) const {
+    return load_weight * static_cast<double>(load.tokens) - cached;
+  }
+  double load_weight = 1;
+};
+
 // Splitwise's cluster scheduler (Patel et al., ISCA 2024, section IV-A): prompt, token and mixed pools. A
 // pool that is full lends a replica to the mixed pool, which serves both kinds until it has nothing to do.
 class MixedPool {
@@ -145,6 +177,7 @@ class MixedPool {
       "prefill and decode pools that lend replicas to a mixed pool when full (Splitwise)";
   static MixedPool read(Reader& r);
   static constexpr bool any_to_any = true;
+  static constexpr bool knows_caches = false;
 
   void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
   std::optional<Route> route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
@@ -162,7 +195,9 @@ class MixedPool {
   Pool prefill_, decode_, mixed_;
 };
 
-using RoutingPolicy = std::variant<StagedRouter<RoundRobin>, StagedRouter<RandomChoice>,
-                                   StagedRouter<Least<Requests>>, StagedRouter<Least<Tokens>>, MixedPool>;
+using RoutingPolicy =
+    std::variant<StagedRouter<RoundRobin>, StagedRouter<RandomChoice>, StagedRouter<Least<Requests>>,
+                 StagedRouter<Least<Tokens>>, StagedRouter<LeastCost<PrefixAffinity>>,
+                 StagedRouter<LeastCost<CacheAware>>, MixedPool>;
 
 }  // namespace disagg

@@ -91,6 +91,7 @@ TEST_CASE("Keys that are unknown or missing: 12 of them are refused with exactly
        .error = "scenario.json:5:7: cluster.pools[0]: 'replicas' is missing\n"
                 "scenario.json:5:56: cluster.pools[0]: key 'replica' is unknown; known: accelerator batching "
                 "block_tokens drafts kv_capacity memory_of memory_utilisation name parallelism precision "
+                "prefix_cache "
                 "replicas role service software workspace; did you mean 'replicas'?"},
       {.name = "a typo in a key of the batching",
        .scenario = change(R"("replicas": 2)",
@@ -240,7 +241,8 @@ TEST_CASE("Names that are unknown: 13 of them are refused with exactly these wor
       {.name = "an unknown router",
        .scenario = change(R"("pools":)", R"("router": "least-load", "pools":)"),
        .error = "scenario.json:4:15: cluster.router.kind: 'least-load' is unknown; known: round-robin random "
-                "least-loaded least-tokens mixed-pool; did you mean 'least-loaded'?"},
+                "least-loaded least-tokens prefix-affinity cache-aware "
+                "mixed-pool; did you mean 'least-loaded'?"},
       {.name = "an unknown service",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "service": "rooflin")"),
        .error = "scenario.json:5:82: cluster.pools[0].service.kind: 'rooflin' is unknown; known: kernels "
@@ -544,7 +546,8 @@ TEST_CASE("Changes by --set and --axis that do not apply: 9 of them are refused 
        .arguments = "run scenario.json --set cluster.pools[0].replica=4",
        .error = "--set cluster.pools[0].replica=4: cluster.pools[0]: key 'replica' is unknown; known: "
                 "accelerator batching block_tokens drafts kv_capacity memory_of memory_utilisation name "
-                "parallelism precision replicas role service software workspace; did you mean 'replicas'?"},
+                "parallelism precision prefix_cache replicas role service software workspace; did you mean "
+                "'replicas'?"},
       {.name = "--set of a wrong value",
        .arguments = "run scenario.json --set cluster.pools[0].replicas=four",
        .error = "--set cluster.pools[0].replicas=four: cluster.pools[0].replicas: expects a whole number, "
@@ -835,7 +838,8 @@ TEST_CASE("Five errors in one scenario show at once, in the order of the reading
                    "scenario.json:10:62: workload.arrivals.requests_per_second: must be greater than zero\n"
                    "scenario.json:5:77: cluster.pools[0].replicas: must be greater than zero\n"
                    "scenario.json:6:15: cluster.router.kind: 'least-loadd' is unknown; known: round-robin "
-                   "random least-loaded least-tokens mixed-pool; did you mean 'least-loaded'?"}});
+                   "random least-loaded least-tokens prefix-affinity cache-aware "
+                   "mixed-pool; did you mean 'least-loaded'?"}});
 }
 
 TEST_CASE("Of 80 problems the first 50 show, and how many more there are", "[bad-input]") {

@@ -9,7 +9,12 @@ namespace {
 
 std::string row(const std::string& timestamp, int input = 10, int output = 5) {
   return R"({"timestamp": )" + timestamp + R"(, "input_length": )" + std::to_string(input) +
-         R"(, "output_length": )" + std::to_string(output) + R"(, "hash_ids": [0, 1, 2]})" + "\n";
+         R"(, "output_length": )" + std::to_string(output) + "}\n";
+}
+
+std::string hashed(int input, const std::string& ids) {
+  return R"({"timestamp": 0, "input_length": )" + std::to_string(input) +
+         R"(, "output_length": 5, "hash_ids": )" + ids + "}\n";
 }
 
 std::vector<RequestSpec> read(const std::string& content, std::string_view more = "") {
@@ -50,10 +55,19 @@ TEST_CASE("A spread never reaches beyond the next timestamp", "[workloads]") {
         std::vector<double>{0.25, 0.75, 1.75, 3.25});
 }
 
-TEST_CASE("A Mooncake source says that it ignores prefix hashes", "[workloads]") {
-  const TemporaryFile file(row("0"));
-  CHECK(open_workload(trace_workload("mooncake", file.path(), R"(, "first": 1)"))->notes() ==
-        std::vector<std::string>{"hash_ids are not used: no prefix cache yet"});
+TEST_CASE("hash_ids become ranges of what a prompt says, the last block partial or without an id",
+          "[workloads]") {
+  const auto requests = read(hashed(2000, "[0, 1 ,2,9]") + hashed(2000, "[7,8,9]") + hashed(2000, "[ ]") +
+                             hashed(512, "[9223372036854775807]"));
+  REQUIRE(requests.size() == 4);
+  CHECK(requests[0].content->block_tokens == 512);
+  CHECK(requests[0].content->tokens == 2000);
+  CHECK(requests[0].content->ranges == std::vector<HashRange>{{0, 3}, {9, 1}});
+  CHECK(requests[1].content->tokens == 1536);
+  CHECK(requests[1].content->ranges == std::vector<HashRange>{{7, 3}});
+  CHECK(requests[2].content == nullptr);
+  CHECK(requests[3].content->ranges == std::vector<HashRange>{{9'223'372'036'854'775'807U, 1}});
+  CHECK(read(hashed(100, "[1, 2, 3, 4]"), R"(, "hash_block_tokens": 32)")[0].content->block_tokens == 32);
 }
 
 struct Broken {
@@ -85,6 +99,13 @@ TEST_CASE("A broken Mooncake trace is refused with file, line and reason", "[wor
       {object(lengths + R"(, "timestamp": "0")"), "FILE:1: timestamp is '0', expects a number"},
       {object(lengths + R"(, "timestamp": 0, "hash_ids": 3)"),
        "FILE:1: hash_ids is '3', expects an array of numbers"},
+      {hashed(1100, "[1, 2]") + hashed(1100, "[1]"),
+       "FILE:2: hash_ids holds 1 ids, expects 3, one for each 512 of 1100 tokens"},
+      {hashed(10, "[1, 2]"), "FILE:1: hash_ids holds 2 ids, expects 1, one for each 512 of 10 tokens"},
+      {hashed(10, "[-1]"), "FILE:1: hash_ids holds '-1', expects whole numbers from 0 to 2^63 - 1"},
+      {hashed(10, "[1.5]"), "FILE:1: hash_ids holds '1.5', expects whole numbers from 0 to 2^63 - 1"},
+      {hashed(10, "[9223372036854775808]"),
+       "FILE:1: hash_ids holds '9223372036854775808', expects whole numbers from 0 to 2^63 - 1"},
       {object(lengths + R"(, "timestamp": -1)"),
        "FILE:1: timestamp is '-1', expects milliseconds from 0 to 1e12"},
       {object(lengths + R"(, "timestamp": 1e400)"),
