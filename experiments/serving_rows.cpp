@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "embedded.hpp"
 #include "sim/base/config.hpp"
@@ -17,12 +18,6 @@ using nlohmann::ordered_json;
 
 constexpr double kShortest = 0.8;       // of the nominal length
 constexpr double kPromptsPerSlot = 10;  // prompts of the benchmark for each request in flight
-
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 // Why a row cannot become a scenario.
 struct Unrepresentable {
@@ -42,20 +37,27 @@ bool matches(const ordered_json& match, const std::map<std::string, std::string>
   });
 }
 
-// "h100_sxm" is the catalog's "h100-sxm-80gb".
+std::vector<std::string> words_of(std::string text) {
+  text = lower_case(text);
+  std::ranges::replace(text, '_', '-');
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  for (std::string word; std::getline(stream, word, '-');) words.push_back(word);
+  return words;
+}
+
+// "h100_sxm" is the catalog's "h100-sxm-80gb", "gb200_sxm" its "gb200-nvl72"; a form or size that the catalog
+// lacks ("h100_pcie") is none of it.
 const Accelerator* find_system(const std::string& system) {
-  std::string name = lower_case(system);
-  std::ranges::replace(name, '_', '-');
-  const Accelerator* found = nullptr;
+  std::vector<std::string> wanted = words_of(system);
+  if (wanted.size() > 1) std::erase(wanted, "sxm");
   for (const Accelerator& accelerator : accelerators()) {
-    if (accelerator.name == name) return &accelerator;
-    if (accelerator.name.starts_with(name + "-") && found == nullptr) found = &accelerator;
+    const std::vector<std::string> words = words_of(accelerator.name);
+    const auto has = [&](const std::string& word) { return std::ranges::count(words, word) > 0; };
+    if (!wanted.empty() && wanted.front() == words.front() && std::ranges::all_of(wanted, has))
+      return &accelerator;
   }
-  // Without the form factor: "b200" of "b200-sxm".
-  if (found == nullptr)
-    for (const Accelerator& accelerator : accelerators())
-      if (name.starts_with(accelerator.name + "-")) found = &accelerator;
-  return found;
+  return nullptr;
 }
 
 std::string number_format(const std::string& word) {
@@ -70,24 +72,22 @@ std::string number_format(const std::string& word) {
   return format;
 }
 
-const ModelSpec* catalog_model(std::string name) {
-  name = lower_case(name);
-  const auto same = [](const ModelSpec& model, const std::string& wanted) {
-    return lower_case(model.name) == wanted || lower_case(model.name).ends_with("/" + wanted);
-  };
-  // Suffixes that change the weights but not the shapes.
-  constexpr std::array<std::string_view, 12> kSuffixes{"-fp8",         "-nvfp4", "-fp4",          "-instruct",
-                                                       "-fp8-dynamic", "-awq",   "-bf16",         "-0528",
-                                                       "-fp4-v2",      "-hf",    "-instruct-fp8", "-mxfp4"};
-  for (const ModelSpec& model : models())
-    if (same(model, name)) return &model;
-  for (const std::string_view suffix : kSuffixes) {
-    if (!name.ends_with(suffix)) continue;
-    const std::string shorter = name.substr(0, name.size() - suffix.size());
-    for (const ModelSpec& model : models())
-      if (same(model, shorter) || same(model, shorter.substr(shorter.rfind('/') + 1))) return &model;
+// Measurements name checkpoints; the catalog, shapes. Suffixes of tuning and of number formats leave the
+// shapes alone, and so does the publisher of a converted checkpoint.
+const ModelSpec* catalog_model(std::string_view path) {
+  constexpr std::array<std::string_view, 11> kSuffixes{"-instruct", "-chat",  "-it",          "-hf",
+                                                       "-bf16",     "-fp8",   "-fp8-dynamic", "-nvfp4",
+                                                       "-fp4",      "-mxfp4", "-awq"};
+  std::string name = lower_case(path.substr(path.rfind('/') + 1));
+  while (true) {
+    if (const ModelSpec* model = find_model(name)) return model;
+    if (const ModelSpec* model = find_model(name + "-instruct")) return model;
+    if (name.ends_with("-v2")) name.resize(name.size() - 3);  // of a converted checkpoint
+    const auto suffix =
+        std::ranges::find_if(kSuffixes, [&](std::string_view s) { return name.ends_with(s); });
+    if (suffix == kSuffixes.end()) return nullptr;
+    name.resize(name.size() - suffix->size());
   }
-  return nullptr;
 }
 
 struct ResolvedModel {

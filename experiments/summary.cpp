@@ -209,6 +209,9 @@ ordered_json summarise(const RunFacts& facts) {
   j["schema_version"] = 1;
   j["name"] = facts.scenario.name;
   j["metrics"] = facts.metrics.json(accelerators, decode_accelerators);
+  j["metrics"]["saturated"] = facts.queue_growth.has_value();
+  j["metrics"]["queue_growth_requests_per_s"] =
+      facts.queue_growth ? ordered_json(*facts.queue_growth) : ordered_json(nullptr);
   ordered_json by_pool;
   for (std::uint32_t p = 0; p < pools.size(); ++p)
     by_pool[pools[p].name] = pool_json(pools[p], facts.cluster.work(PoolId{p}), totals(facts, PoolId{p}));
