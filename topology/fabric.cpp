@@ -176,7 +176,8 @@ Fabric build(const LeafSpine& t, const FabricDemand& demand, Reader& r) {
     const std::int64_t rack = i / t.hosts_per_leaf;
     f.attach(f.host(numbered("host", i), rack), leaf[static_cast<std::size_t>(rack)]);
   }
-  const BytesPerSecond uplink = f.line_rate * static_cast<double>(t.hosts_per_leaf * f.accelerators) /
+  const BytesPerSecond uplink = f.line_rate * static_cast<double>(t.hosts_per_leaf) *
+                                static_cast<double>(f.accelerators) /
                                 (t.oversubscription * static_cast<double>(t.spines));
   for (const auto a : leaf)
     for (const auto b : spine) f.link(a, b, uplink, t.switch_latency);
@@ -189,7 +190,7 @@ Fabric build(const RailOptimized& t, const FabricDemand& demand, Reader& r) {
   const std::int64_t hosts = hosts_for(t.hosts, demand, t.hosts_per_unit);
   const std::int64_t units = ceil_div(hosts, t.hosts_per_unit);
   const std::int64_t rails = f.accelerators;
-  if (!fits(units * rails * t.spines + hosts * rails, r)) return {};
+  if (!fits(rails, r) || !fits(units * rails * t.spines + hosts * rails, r)) return {};
   std::vector<TopologyVertexId> leaf, spine;
   for (std::int64_t unit = 0; unit < units; ++unit)
     for (std::int64_t rail = 0; rail < rails; ++rail)
@@ -249,13 +250,16 @@ Fabric build(const Torus& t, const FabricDemand& demand, Reader&) {
 Fabric build(const Dragonfly& t, const FabricDemand& demand, Reader& r) {
   NicFabric f(t.nic, demand);
   const std::int64_t groups = t.groups();
-  const std::int64_t routers = groups * t.routers_per_group;
-  const std::int64_t hosts = routers * t.hosts_per_router;
-  if (hosts > kMostHosts) {
-    r.fail("topology", "has " + std::to_string(hosts) + " hosts, more than the " +
-                           std::to_string(kMostHosts) + " that are simulated");
+  // Counted in floating point, where no product of the three can overflow.
+  const double all = static_cast<double>(groups) * static_cast<double>(t.routers_per_group) *
+                     static_cast<double>(t.hosts_per_router);
+  if (all > static_cast<double>(kMostHosts)) {
+    r.fail("topology", "has " + show_number(all) + " hosts, more than the " + std::to_string(kMostHosts) +
+                           " that are simulated");
     return {};
   }
+  const std::int64_t routers = groups * t.routers_per_group;
+  const std::int64_t hosts = routers * t.hosts_per_router;
   if (!fits(hosts + routers * (t.routers_per_group + t.global_links), r)) return {};
   const BytesPerSecond nics_of_host = f.line_rate * static_cast<double>(f.accelerators);
   const BytesPerSecond local = t.local_bandwidth.value_or(nics_of_host);
@@ -365,10 +369,12 @@ Torus Torus::read(Reader& r) {
   torus.dimensions = r.get<std::vector<std::int64_t>>("dimensions");
   const bool sized = torus.dimensions.size() == 2 || torus.dimensions.size() == 3;
   std::int64_t hosts = 1;
-  for (const std::int64_t size : torus.dimensions) hosts *= std::clamp(size, std::int64_t{0}, kMostHosts);
-  if (r.has("dimensions") && (!sized || std::ranges::min(torus.dimensions) < 2 || hosts > kMostHosts)) {
-    r.fail("dimensions", "expects 2 or 3 sizes of at least 2 each, and at most " +
-                             std::to_string(kMostHosts) + " hosts in all");
+  for (std::size_t i = 0; sized && i < torus.dimensions.size(); ++i)
+    hosts *= std::clamp(torus.dimensions[i], std::int64_t{0}, kMostHosts);
+  if (!sized || std::ranges::min(torus.dimensions) < 2 || hosts > kMostHosts) {
+    if (r.has("dimensions"))
+      r.fail("dimensions", "expects 2 or 3 sizes of at least 2 each, and at most " +
+                               std::to_string(kMostHosts) + " hosts in all");
     torus.dimensions = {2, 2};
   }
   torus.link_bandwidth = r.get<BytesPerSecond>("link_bandwidth", Range::positive);

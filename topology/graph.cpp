@@ -42,7 +42,9 @@ Ways::Ways(const TopologyGraph& graph, TopologyVertexId from)
       from_(from),
       hops_(boost::num_vertices(graph), kNoWay),
       seconds_per_byte_(hops_.size(), std::numeric_limits<double>::infinity()),
-      latencies_(hops_.size()) {
+      latencies_(hops_.size()),
+      last_(hops_.size()),
+      ties_(hops_.size()) {
   // Breadth first: when a vertex leaves the queue, all that are a hop nearer have done so.
   std::vector<TopologyVertexId> queue{from};
   queue.reserve(hops_.size());
@@ -59,9 +61,14 @@ Ways::Ways(const TopologyGraph& graph, TopologyVertexId from)
       }
       if (hops_[target] != hops_[through] + 1) continue;
       const double sum = seconds_per_byte_[through] + 1 / graph[*e].capacity().si;
-      if (sum >= seconds_per_byte_[target]) continue;
-      seconds_per_byte_[target] = sum;
-      latencies_[target] = latencies_[through] + graph[*e].latency;
+      if (sum * kEqual < seconds_per_byte_[target]) {
+        seconds_per_byte_[target] = sum;
+        latencies_[target] = latencies_[through] + graph[*e].latency;
+        last_[target] = *e;
+        ties_[target] = 1;
+      } else if (sum <= seconds_per_byte_[target] * kEqual) {
+        ++ties_[target];
+      }
     }
   }
 }
@@ -80,24 +87,26 @@ bool Ways::forwards(TopologyVertexId through, TopologyVertexId target) const {
   }
 }
 
+bool Ways::ends_best_way(TopologyEdgeId e) const {
+  const TopologyVertexId before = boost::source(e, graph_);
+  const TopologyVertexId target = boost::target(e, graph_);
+  return hops_[before] != kNoWay && hops_[before] + 1 == hops_[target] && forwards(before, target) &&
+         seconds_per_byte_[before] + 1 / graph_[e].capacity().si <= seconds_per_byte_[target] * kEqual;
+}
+
 std::vector<TopologyEdgeId> Ways::to(TopologyVertexId target, std::uint64_t flow) const {
   std::vector<TopologyEdgeId> way;
   if (hops_[target] == kNoWay) return way;
   way.resize(hops_[target]);
   TopologyVertexId v = target;
   for (std::size_t hop = way.size(); hop-- > 0;) {
-    const auto [begin, end] = boost::in_edges(v, graph_);
-    const auto suits = [&, at = v](const TopologyEdgeId& e) {
-      const TopologyVertexId before = boost::source(e, graph_);
-      return hops_[before] == hop && forwards(before, at) &&
-             seconds_per_byte_[before] + 1 / graph_[e].capacity().si <= seconds_per_byte_[at] * kEqual;
-    };
-    const auto choices = static_cast<std::uint64_t>(std::count_if(begin, end, suits));
-    std::uint64_t chosen = choices > 1 ? mixed(flow + hop) % choices : 0;
-    const auto e =
-        std::find_if(begin, end, [&](const TopologyEdgeId& each) { return suits(each) && chosen-- == 0; });
-    way[hop] = *e;
-    v = boost::source(*e, graph_);
+    way[hop] = last_[v];
+    if (ties_[v] > 1) {
+      std::uint64_t chosen = mixed(flow + hop) % ties_[v];
+      for (auto [e, end] = boost::in_edges(v, graph_); e != end; ++e)
+        if (ends_best_way(*e) && chosen-- == 0) way[hop] = *e;
+    }
+    v = boost::source(way[hop], graph_);
   }
   return way;
 }

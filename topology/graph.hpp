@@ -102,12 +102,15 @@ class Ways {
 
  private:
   bool forwards(TopologyVertexId through, TopologyVertexId target) const;
+  bool ends_best_way(TopologyEdgeId e) const;
 
   const TopologyGraph& graph_;
   TopologyVertexId from_;
   std::vector<std::uint32_t> hops_;
   std::vector<double> seconds_per_byte_;
   std::vector<Seconds> latencies_;
+  std::vector<TopologyEdgeId> last_;  // edge of the first way found among the best
+  std::vector<std::uint32_t> ties_;   // how many edges end ways that are as good
 };
 
 }  // namespace disagg

@@ -196,8 +196,9 @@ std::optional<Choice> choose(const OneRackPerPool&, const Asked& asked) {
         racks, [&](const auto& each) { return static_cast<std::int64_t>(each.second.size()) >= needed; });
     if (rack == racks.end()) {
       asked.r.fail("placement", "one-rack-per-pool: " + where(i, asked.pools[i]) + "needs a rack with " +
-                                    hosts_text(needed) + "; topology " + std::string(asked.topology) + " has " +
-                                    std::to_string(racks_in_all) + (racks_in_all == 1 ? " rack" : " racks") +
+                                    hosts_text(needed) + "; topology " + std::string(asked.topology) +
+                                    " has " + std::to_string(racks_in_all) +
+                                    (racks_in_all == 1 ? " rack" : " racks") +
                                     ", and none that is left has so many");
       return std::nullopt;
     }

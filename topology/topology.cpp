@@ -1,7 +1,6 @@
 #include "topology/topology.hpp"
 
 #include <algorithm>
-#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -253,12 +252,18 @@ class Router {
       : cluster_(cluster),
         graph_(cluster.graph),
         links_(boost::num_edges(graph_)),
-        hashes_(boost::num_vertices(graph_)) {
+        hashes_(boost::num_vertices(graph_)),
+        sends_(hashes_.size()),
+        receives_(hashes_.size()),
+        endpoints_(hashes_.size()) {
     for (auto [v, last] = boost::vertices(graph_); v != last; ++v) {
       hashes_[*v] = Hash{}.add(graph_[*v].name).value();
       for (auto [e, end] = boost::out_edges(*v, graph_); e != end; ++e) {
         links_[graph_[*e].id] = LinkId{static_cast<std::uint32_t>(routed_.platform.links.size())};
         routed_.platform.links.push_back({graph_[*e].name, graph_[*e].capacity()});
+        if (graph_[*e].sharing != Sharing::one_accelerator) continue;
+        sends_[*v].push_back(*e);
+        receives_[boost::target(*e, graph_)].push_back(*e);
       }
     }
   }
@@ -272,12 +277,11 @@ class Router {
           // The layers that both hold travel between them.
           const double share = std::min(part.end, other.end) - std::max(part.begin, other.begin);
           if (share <= 1e-12) continue;
-          const bool over_network = part.host != other.host;
-          const auto sends =
-              cluster_.fabric.striped && over_network ? own_ports<true>(part) : std::vector<TopologyEdgeId>{};
-          const auto receives = sends.empty() ? std::vector<TopologyEdgeId>{} : own_ports<false>(other);
+          const bool striped = cluster_.fabric.striped && part.host != other.host;
+          const auto& sends = sends_[part.vertex];
+          const auto& receives = receives_[other.vertex];
           const std::uint64_t flow = hashes_[part.vertex] * 31 + hashes_[other.vertex];
-          if (sends.empty() || receives.empty()) {
+          if (!striped || sends.empty() || receives.empty()) {
             const auto way = ways.to(other.vertex, flow);
             if (way.empty())
               throw ConfigError("cluster.topology: there is no way for hand-offs from " +
@@ -292,28 +296,9 @@ class Router {
     }
   }
 
-  RoutedCluster take() {
-    routed_.platform.endpoints = static_cast<std::uint32_t>(endpoints_.size());
-    return std::move(routed_);
-  }
+  RoutedCluster take() { return std::move(routed_); }
 
  private:
-  // The ports that belong to single accelerators of this part, in their order.
-  template <bool kSends>
-  std::vector<TopologyEdgeId> own_ports(const ReplicaPart& part) const {
-    std::vector<TopologyEdgeId> ports;
-    const auto [begin, end] = [&] {
-      if constexpr (kSends) {
-        return boost::out_edges(part.vertex, graph_);
-      } else {
-        return boost::in_edges(part.vertex, graph_);
-      }
-    }();
-    std::copy_if(begin, end, std::back_inserter(ports),
-                 [&](const TopologyEdgeId& e) { return graph_[e].sharing == Sharing::one_accelerator; });
-    return ports;
-  }
-
   using PortPair = std::pair<TopologyEdgeId, TopologyEdgeId>;
 
   // One pair for each port of the side with fewer: those on a common switch first, then those of equal
@@ -371,8 +356,8 @@ class Router {
 
   // Between two endpoints there is one way only, so that each stripe needs its own.
   std::uint32_t endpoint(TopologyVertexId v, std::size_t stripe) {
-    return endpoints_.emplace(std::pair{v, stripe}, static_cast<std::uint32_t>(endpoints_.size()))
-        .first->second;
+    while (endpoints_[v].size() <= stripe) endpoints_[v].push_back(routed_.platform.endpoints++);
+    return endpoints_[v][stripe];
   }
 
   void add(ReplicaId source, ReplicaId target, const ReplicaPart& part, const ReplicaPart& other,
@@ -406,7 +391,9 @@ class Router {
   RoutedCluster routed_;
   std::vector<LinkId> links_;          // by edge id
   std::vector<std::uint64_t> hashes_;  // of the vertices' names
-  std::map<std::pair<TopologyVertexId, std::size_t>, std::uint32_t> endpoints_;
+  // By vertex: the ports that belong to single accelerators.
+  std::vector<std::vector<TopologyEdgeId>> sends_, receives_;
+  std::vector<std::vector<std::uint32_t>> endpoints_;  // by vertex and stripe
   std::unordered_map<TopologyVertexId, Ways> switch_ways_;
 };
 
