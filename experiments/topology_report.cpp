@@ -194,10 +194,10 @@ ordered_json topology_json(const Scenario& scenario) {
     links.push_back({{"medium", kMediumNames.at(static_cast<std::size_t>(row.medium))},
                      {"count", row.ports},
                      {"bandwidth", row.bandwidth.si},
-                     {"energy_pj_per_bit", energy.energy ? ordered_json(energy.energy->si / kPicojoulePerBit)
-                                                         : ordered_json(nullptr)},
-                     {"energy_assumed", energy.assumed},
-                     {"energy_source", energy.source}});
+                     {"energy_pj_per_bit",
+                      row.energy ? ordered_json(row.energy->si / kPicojoulePerBit) : ordered_json(nullptr)},
+                     {"energy_assumed", energy.assumed && !row.energy_given},
+                     {"energy_source", row.energy_given ? "edges of the scenario" : energy.source}});
   }
   return {{"scenario", scenario.name},
           {"topology", kind_in(cluster, "topology")},

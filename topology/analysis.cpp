@@ -7,6 +7,8 @@
 #include <cmath>
 #include <set>
 
+#include "topology/parts.hpp"
+
 namespace disagg {
 namespace {
 
@@ -89,6 +91,38 @@ std::vector<std::string> single_points(const TopologyGraph& graph) {
   return names;
 }
 
+std::vector<FabricAnalysis::Links> links_by_medium(const TopologyGraph& graph) {
+  struct Sum {
+    std::int64_t directions = 0;
+    BytesPerSecond bandwidth{};
+    Watts power{};  // when all of them are full
+    bool known = true, given = false;
+  };
+  std::array<Sum, kMediumNames.size()> sums{};
+  for (auto [e, end] = boost::edges(graph); e != end; ++e) {
+    const TopologyEdge& edge = graph[*e];
+    Sum& sum = sums.at(static_cast<std::size_t>(edge.medium));
+    sum.directions += edge.ports;
+    sum.bandwidth += edge.capacity();
+    const auto energy = edge.energy ? edge.energy : energy_of(edge.medium).energy;
+    if (energy) sum.power += *energy * edge.capacity();
+    sum.known = sum.known && energy.has_value();
+    sum.given = sum.given || edge.energy.has_value();
+  }
+  std::vector<FabricAnalysis::Links> links;
+  for (std::size_t medium = 0; medium < sums.size(); ++medium) {
+    const Sum& sum = sums.at(medium);
+    if (sum.directions == 0) continue;
+    FabricAnalysis::Links& row = links.emplace_back();
+    row.medium = static_cast<Medium>(medium);
+    row.ports = (sum.directions + 1) / 2;
+    row.bandwidth = sum.bandwidth / 2;
+    if (sum.known) row.energy = sum.power / sum.bandwidth;
+    row.energy_given = sum.given;
+  }
+  return links;
+}
+
 }  // namespace
 
 FabricAnalysis analyse(const Fabric& fabric) {
@@ -102,17 +136,7 @@ FabricAnalysis analyse(const Fabric& fabric) {
   for (std::size_t kind = 0; kind < kinds.size(); ++kind)
     if (kinds.at(kind) > 0) result.vertices.emplace_back(static_cast<VertexKind>(kind), kinds.at(kind));
 
-  std::array<std::int64_t, kMediumNames.size()> directions{};
-  std::array<BytesPerSecond, kMediumNames.size()> bandwidths{};
-  for (auto [e, end] = boost::edges(graph); e != end; ++e) {
-    const auto medium = static_cast<std::size_t>(graph[*e].medium);
-    directions.at(medium) += graph[*e].ports;
-    bandwidths.at(medium) += graph[*e].capacity();
-  }
-  for (std::size_t medium = 0; medium < directions.size(); ++medium)
-    if (directions.at(medium) > 0)
-      result.links.push_back(
-          {static_cast<Medium>(medium), (directions.at(medium) + 1) / 2, bandwidths.at(medium) / 2});
+  result.links = links_by_medium(graph);
 
   for (const TopologyVertexId from : fabric.hosts) {
     const Ways ways(graph, from);

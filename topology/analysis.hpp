@@ -17,6 +17,9 @@ struct FabricAnalysis {
     Medium medium = Medium::infiniband;
     std::int64_t ports = 0;      // of all links; a direction of a link counts half
     BytesPerSecond bandwidth{};  // what transfers reach, over all links, per direction
+    // Of a byte that crosses one of them, on average by bandwidth: as edges say it, else their medium's.
+    std::optional<JoulesPerByte> energy;
+    bool energy_given = false;  // by at least one edge
   };
   std::vector<Links> links;  // by medium, those that there are
   std::int64_t accelerators = 0;

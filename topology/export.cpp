@@ -57,18 +57,19 @@ std::vector<Drawn> drawn_edges(const TopologyGraph& graph) {
   std::map<std::pair<TopologyVertexId, TopologyVertexId>, std::vector<std::size_t>> waiting;
   std::vector<Drawn> drawn;
   for (auto [e, end] = boost::edges(graph); e != end; ++e) {
-    const TopologyVertexId from = boost::source(*e, graph);
-    const TopologyVertexId to = boost::target(*e, graph);
+    const TopologyEdgeId edge = *e;
+    const TopologyVertexId from = boost::source(edge, graph);
+    const TopologyVertexId to = boost::target(edge, graph);
     auto& opposite = waiting[{to, from}];
-    const auto partner =
-        std::ranges::find_if(opposite, [&](std::size_t i) { return alike(graph[drawn[i].edge], graph[*e]); });
+    const auto partner = std::ranges::find_if(
+        opposite, [&](std::size_t i) { return alike(graph[drawn[i].edge], graph[edge]); });
     if (partner != opposite.end()) {
       drawn[*partner].both = true;
       opposite.erase(partner);
       continue;
     }
     waiting[{from, to}].push_back(drawn.size());
-    drawn.push_back({*e, false});
+    drawn.push_back({edge, false});
   }
   return drawn;
 }

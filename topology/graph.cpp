@@ -1,7 +1,6 @@
 #include "topology/graph.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace disagg {
 namespace {
@@ -29,7 +28,7 @@ std::span<const Unit> unit_table<JoulesPerByte>() {
 void connect_one_way(TopologyGraph& graph, TopologyVertexId from, TopologyVertexId to, TopologyEdge edge) {
   edge.name = graph[from].name + ">" + graph[to].name;
   edge.id = static_cast<std::uint32_t>(boost::num_edges(graph));
-  boost::add_edge(from, to, std::move(edge), graph);
+  boost::add_edge(from, to, edge, graph);
 }
 
 void connect(TopologyGraph& graph, TopologyVertexId a, TopologyVertexId b, const TopologyEdge& edge) {

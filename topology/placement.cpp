@@ -4,6 +4,7 @@
 #include <numeric>
 #include <utility>
 
+#include "sim/base/expect.hpp"
 #include "sim/base/text.hpp"
 
 namespace disagg {
@@ -161,6 +162,7 @@ std::optional<Choice> choose(const Spread&, const Asked& asked) {
   quota.reserve(asked.pools.size());
   std::int64_t needed = 0;
   for (const auto& hosts : packed->hosts) needed += static_cast<std::int64_t>(hosts.size());
+  expect(needed > 0, "pools without replicas ask for hosts");
   const std::int64_t rest = asked.hosts() - needed;
   std::int64_t dealt = 0;
   std::int64_t before = 0;

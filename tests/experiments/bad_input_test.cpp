@@ -742,7 +742,7 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
       {.name = "an unknown command",
        .arguments = "rum scenario.json",
        .error = "disagg: command 'rum' is unknown; known: run compare sweep validate list "
-                "calibrate roofline demo; did you mean 'run'?"},
+                "calibrate roofline topology demo; did you mean 'run'?"},
       {.name = "an unknown option",
        .arguments = "run scenario.json --fast",
        .error = "The following argument was not expected: --fast\n"

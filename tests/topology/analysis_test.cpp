@@ -158,3 +158,18 @@ TEST_CASE(
   CHECK(loads[0].flows == 3);
   for (std::size_t i = 1; i < 4; ++i) CHECK(loads[i].share == Approx(1.0 / 3));
 }
+
+TEST_CASE("The energy of a link is its edge's own, else its medium's, and none where none is published") {
+  const auto energy = [](const std::string& edge) {
+    return analyse(
+               fabric(R"({ "kind": "graph", "vertices": [ { "name": "a", "kind": "host", "accelerators": 1 },
+        { "name": "b", "kind": "host", "accelerators": 1 } ], "edges": [ { "from": "a", "to": "b", "bandwidth": "1 GB/s", "latency": "0 s", )" +
+                          edge + " } ] }",
+                      2))
+        .links.at(0);
+  };
+  CHECK(energy(R"("medium": "optical", "energy": "2 pJ/bit")").energy->si == Approx(16e-12));
+  CHECK(energy(R"("medium": "optical", "energy": "2 pJ/bit")").energy_given);
+  CHECK(energy(R"("medium": "optical")").energy->si == Approx(40e-12));
+  CHECK_FALSE(energy(R"("medium": "cxl")").energy);
+}
