@@ -16,8 +16,7 @@ namespace disagg {
 // What the pools ask of a fabric that may choose its own size.
 struct FabricDemand {
   std::int64_t hosts = 0;  // that a packed placement needs
-  std::int64_t racks = 1;  // at least; then each holds `hosts_of_rack`, those of the largest pool
-  std::int64_t hosts_of_rack = 0;
+  std::int64_t racks = 1;  // at least
   std::int64_t accelerators_per_host = 1;
   BytesPerSecond nic_bandwidth{};  // of the fastest accelerator's NIC; 0: none has one
 };

@@ -1,6 +1,8 @@
 #include <boost/graph/graphml.hpp>
 #include <fstream>
+#include <iterator>
 #include <map>
+#include <sstream>
 
 #include "topology/fabric.hpp"
 
@@ -8,6 +10,7 @@ namespace disagg {
 namespace {
 
 constexpr std::uintmax_t kLargestFile = 64U << 20U;
+constexpr std::ptrdiff_t kDeepest = 100;  // GraphML has five levels, and one for each graph inside a node
 constexpr std::array<std::string_view, 2> kRails{"striped", "hashed"};
 
 // Reads "vertices" and "edges". `both_ways` is what an edge is that does not say.
@@ -172,6 +175,21 @@ ConfigNode tree_of(const RawGraph& graph, const Location& where) {
   return root;
 }
 
+// The XML parser descends once a level, and its stack ends.
+bool is_nested_too_deep(std::string_view text) {
+  std::ptrdiff_t depth = 0;
+  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+    if (text[i] == '<' && text[i + 1] == '/') {
+      --depth;
+    } else if (text[i] == '/' && text[i + 1] == '>') {
+      --depth;
+    } else if (text[i] == '<' && text[i + 1] != '?' && text[i + 1] != '!') {
+      if (++depth > kDeepest) return true;
+    }
+  }
+  return false;
+}
+
 // Nothing, and `why`, when the file cannot be read at all.
 std::optional<RawGraph> read_raw(const std::filesystem::path& file, std::string& why) {
   std::error_code error;
@@ -185,6 +203,11 @@ std::optional<RawGraph> read_raw(const std::filesystem::path& file, std::string&
     return std::nullopt;
   }
   std::ifstream in(file, std::ios::binary);
+  std::istringstream text(std::string(std::istreambuf_iterator<char>(in), {}));
+  if (is_nested_too_deep(text.view())) {
+    why = "is not GraphML: is nested more than " + std::to_string(kDeepest) + " levels deep";
+    return std::nullopt;
+  }
   RawGraph graph;
   boost::dynamic_properties properties(
       [&](const std::string& name, const boost::any& key,
@@ -192,7 +215,7 @@ std::optional<RawGraph> read_raw(const std::filesystem::path& file, std::string&
         return boost::make_shared<RawProperty>(graph, name, key.type());
       });
   try {
-    boost::read_graphml(in, graph, properties);
+    boost::read_graphml(text, graph, properties);
   } catch (const boost::undirected_graph_error&) {
     why = "is undirected; list every direction of a link as an edge of its own (edgedefault=\"directed\")";
     return std::nullopt;

@@ -142,9 +142,11 @@ std::optional<Choice> choose(const Packed&, const Asked& asked) {
     const std::int64_t needed = hosts_needed(asked.pools[i], asked.domains[i]);
     const std::int64_t left = asked.hosts() - static_cast<std::int64_t>(next);
     if (needed > left) {
-      asked.r.fail("pools", where(i, asked.pools[i]) + "needs " + hosts_text(needed) + ", and of the " +
-                                hosts_text(asked.hosts()) + " of topology " + std::string(asked.topology) +
-                                " only " + std::to_string(left) + (left == 1 ? " is left" : " are left"));
+      const std::string has =
+          next == 0 ? " has only " + std::to_string(left)
+                    : " leaves " + std::to_string(left) + " of its " + hosts_text(asked.hosts());
+      asked.r.fail("pools", where(i, asked.pools[i]) + "needs " + hosts_text(needed) + ", and topology " +
+                                std::string(asked.topology) + has);
       return std::nullopt;
     }
     auto& hosts = choice.hosts.emplace_back(static_cast<std::size_t>(needed));

@@ -65,9 +65,7 @@ FabricDemand demand_of(const TopologyPolicy& topology, std::span<const PoolSetup
   FabricDemand demand;
   if (is_drawn(topology)) return demand;
   for (std::size_t i = 0; i < pools.size(); ++i) {
-    const std::int64_t hosts = hosts_needed(pools[i], domains[i]);
-    demand.hosts += hosts;
-    demand.hosts_of_rack = std::max(demand.hosts_of_rack, hosts);
+    demand.hosts += hosts_needed(pools[i], domains[i]);
     demand.accelerators_per_host = std::max(demand.accelerators_per_host, domains[i]);
     if (const auto nic = pools[i].shape.accelerator.nic_bandwidth)
       demand.nic_bandwidth = std::max(demand.nic_bandwidth, *nic);

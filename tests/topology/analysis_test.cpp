@@ -173,3 +173,11 @@ TEST_CASE("The energy of a link is its edge's own, else its medium's, and none w
   CHECK(energy(R"("medium": "optical")").energy->si == Approx(40e-12));
   CHECK_FALSE(energy(R"("medium": "cxl")").energy);
 }
+
+TEST_CASE("Rings of two have one link: a torus of 2 x 2 x 2 is a cube of 12 links with 4 across its middle") {
+  const FabricAnalysis analysis =
+      analyse(fabric(R"({ "kind": "torus", "link_bandwidth": "100 GB/s", "dimensions": [2, 2, 2] })", 1));
+  CHECK(analysis.links.at(0).ports == 12);
+  CHECK(analysis.bisection->si == 4 * 100e9);
+  CHECK(analysis.diameter == 3);
+}

@@ -83,6 +83,10 @@ TEST_CASE("GraphML files that are damaged, undirected, or lack keys are refused 
   const std::string good = graphml_of(test::fabric(R"("leaf-spine")", 2));
   CHECK(graphml_problem(good).empty());
   CHECK(graphml_problem("no xml").find("test:1:44: cluster.topology.file: 'FILE' is not GraphML: ") == 0);
+  std::string deep;
+  for (int i = 0; i < 1'000'000; ++i) deep += "<a>";
+  CHECK(graphml_problem(deep) ==
+        "test:1:44: cluster.topology.file: 'FILE' is not GraphML: is nested more than 100 levels deep");
   CHECK(graphml_problem(with(good, "edgedefault=\"directed\"", "edgedefault=\"undirected\"")) ==
         "test:1:44: cluster.topology.file: 'FILE' is undirected; list every direction of a link as an edge "
         "of its own "

@@ -71,12 +71,14 @@ TEST_CASE("Explicit placement takes the hosts listed, and says which host is unk
                     Catch::Contains("hosts: pool 'decoder' is unknown; known: prefill decode"));
 }
 
-TEST_CASE("Pools that need 5 hosts of a torus of 4 are refused") {
+TEST_CASE("Pools that need 5 hosts of a torus of 4 are refused, and so is one that needs 5 by itself") {
+  const std::string torus = R"({ "kind": "torus", "dimensions": [2, 2], "link_bandwidth": "50 GB/s" })";
+  CHECK_THROWS_WITH(placed(torus, {pool("prefill", 3, 8), pool("decode", 2, 8)}),
+                    "test:1:1: cluster.pools: pools[1] (decode): needs 2 hosts, and topology torus leaves 1 "
+                    "of its 4 hosts");
   CHECK_THROWS_WITH(
-      placed(R"({ "kind": "torus", "dimensions": [2, 2], "link_bandwidth": "50 GB/s" })",
-             {pool("prefill", 3, 8), pool("decode", 2, 8)}),
-      "test:1:1: cluster.pools: pools[1] (decode): needs 2 hosts, and of the 4 hosts of topology "
-      "torus only 1 is left");
+      placed(torus, {pool("prefill", 5, 8), pool("decode", 1, 8)}),
+      "test:1:1: cluster.pools: pools[0] (prefill): needs 5 hosts, and topology torus has only 4");
 }
 
 TEST_CASE("17 hosts exceed the radix of 16 of an optical star") {
@@ -176,4 +178,36 @@ TEST_CASE("Hosts do not forward for others: two switches that only a host joins 
   CHECK_THROWS_WITH(test::topology(graph("host")),
                     "test:1:15: cluster.topology: is not connected: there is no way from 'a' to 'c'");
   CHECK_NOTHROW(test::topology(graph("router")));
+}
+
+TEST_CASE("Of two ways with as few hops the wider is taken, wherever it stands in the list") {
+  const auto edge = [](const std::string& from, const std::string& to, const std::string& bandwidth) {
+    return R"({ "from": ")" + from + R"(", "to": ")" + to +
+           R"(", "medium": "ethernet", "latency": "1 us", "bandwidth": ")" + bandwidth + R"(" })";
+  };
+  const std::string vertices =
+      R"("vertices": [ { "name": "a", "kind": "host", "accelerators": 8 }, { "name": "b", "kind": "host", "accelerators": 8 },
+         { "name": "narrow", "kind": "switch" }, { "name": "wide", "kind": "switch" }, { "name": "far", "kind": "switch" } ], )";
+  // Wider still, but a hop longer.
+  const std::string far = edge("a", "far", "900 GB/s") + "," + edge("far", "wide", "900 GB/s");
+  const std::string narrow = edge("a", "narrow", "40 GB/s") + "," + edge("narrow", "b", "40 GB/s");
+  const std::string wide = edge("a", "wide", "50 GB/s") + "," + edge("wide", "b", "50 GB/s");
+  for (const std::string& edges : {far + "," + narrow + "," + wide, wide + "," + narrow + "," + far}) {
+    const PlacedCluster cluster =
+        placed(R"({ "kind": "graph", )" + vertices + R"("edges": [)" + edges + "] }",
+               {pool("prefill", 8, 1), pool("decode", 1, 8)});
+    const RoutedCluster routes = routed(cluster, {0, 1, 2, 3, 4, 5, 6, 7}, {8});
+    for (std::uint32_t from = 0; from < 8; ++from)
+      CHECK(ways(routes, from, 8).at(0) ==
+            Names{"prefill[" + std::to_string(from) + "]>a", "a>wide", "wide>b", "b>decode[0]"});
+  }
+}
+
+TEST_CASE("The 8 stripes of a hand-off between units use several of 4 spines") {
+  const PlacedCluster cluster = placed(R"({ "kind": "rail-optimized", "hosts_per_unit": 1, "spines": 4 })",
+                                       {pool("prefill", 1, 8), pool("decode", 1, 8)});
+  std::map<std::string, int> spines;
+  for (const Names& way : ways(routed(cluster, {0}, {1}), 0, 1))
+    ++spines[way.at(1).substr(way.at(1).find('>'))];
+  CHECK(spines.size() >= 3);
 }

@@ -50,7 +50,6 @@ inline Fabric fabric(const std::string& text, std::int64_t hosts, std::int64_t a
   Fabric built = build_fabric(topology(text),
                               {.hosts = hosts,
                                .racks = 1,
-                               .hosts_of_rack = hosts,
                                .accelerators_per_host = accelerators_per_host,
                                .nic_bandwidth = BytesPerSecond{50e9}},
                               reader);
