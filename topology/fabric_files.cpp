@@ -179,12 +179,11 @@ ConfigNode tree_of(const RawGraph& graph, const Location& where) {
 bool is_nested_too_deep(std::string_view text) {
   std::ptrdiff_t depth = 0;
   for (std::size_t i = 0; i + 1 < text.size(); ++i) {
-    if (text[i] == '<' && text[i + 1] == '/') {
+    const char next = text[i + 1];
+    if ((text[i] == '<' && next == '/') || (text[i] == '/' && next == '>')) {
       --depth;
-    } else if (text[i] == '/' && text[i + 1] == '>') {
-      --depth;
-    } else if (text[i] == '<' && text[i + 1] != '?' && text[i + 1] != '!') {
-      if (++depth > kDeepest) return true;
+    } else if (text[i] == '<' && next != '?' && next != '!' && ++depth > kDeepest) {
+      return true;
     }
   }
   return false;
