@@ -23,6 +23,7 @@
 #include "experiments/run_folder.hpp"
 #include "experiments/scenario.hpp"
 #include "experiments/sweep.hpp"
+#include "experiments/topology_report.hpp"
 #include "experiments/validate.hpp"
 #include "experiments/validate_kernels.hpp"
 #include "sim/base/one_of.hpp"
@@ -63,6 +64,7 @@ std::vector<NamedChoice> all_choices() {
   append_choices<AdmissionPolicy>("cluster.admission", choices);
   append_choices<HandOffPolicy>("cluster.hand_off", choices);
   append_choices<TopologyPolicy>("cluster.topology", choices);
+  append_choices<PlacementPolicy>("cluster.placement", choices);
   append_choices<WorkloadKind>("workload", choices);
   append_choices<Arrivals>("workload.arrivals", choices);
   append_choices<Length>("workload.prompt_tokens", choices);
@@ -289,6 +291,21 @@ int roofline(const Options& o) {
   return exit_code::kDone;
 }
 
+int topology(const Options& o) {
+  const Scenario scenario = load_scenario(o.scenarios.front(), o.overrides);
+  if (!o.output.empty()) {
+    export_topology(scenario, o.output);
+    if (!o.quiet) std::cerr << "the fabric is in " << o.output << '\n';
+  }
+  const ordered_json facts = topology_json(scenario);
+  if (o.json) {
+    std::cout << facts.dump(2) << '\n';
+  } else {
+    print_topology(facts, std::cout);
+  }
+  return exit_code::kDone;
+}
+
 int list(const Options& o) {
   if (o.what != "policies") return list_command(o.what, o.json, std::cout);
   print_choices(all_choices(), o.json, std::cout);
@@ -502,6 +519,17 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
                  "--experts", "--kv", "--format", "--out");
   roofline_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
 
+  CLI::App* topology_app =
+      add("topology", "Show a scenario's fabric: distances, bisection, loaded links, parts; export drawings",
+          "disagg topology scenario.json --set cluster.topology=rail-optimized --export fabric.svg");
+  topology_app->add_option("scenario", o.scenarios, "Scenario file")->required()->expected(1);
+  add_set(topology_app);
+  topology_app->add_option(
+      "--export", o.output,
+      "Also write FILE.dot or FILE.svg (a drawing; .svg needs Graphviz), FILE.graphml (for "
+      "the topology 'graphml') or FILE.xml (a SimGrid platform)");
+  add_common(topology_app);
+
   CLI::App* demo_app =
       add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
   demo_app->add_option("-o,--out", o.folder, "Folder for the results (disagg-demo)");
@@ -513,7 +541,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   return {{run_app, [&] { return run(o); }},           {compare_app, [&] { return compare(o); }},
           {sweep_app, [&] { return sweep(o); }},       {validate_app, [&] { return validate(o); }},
           {list_app, [&] { return list(o); }},         {calibrate_app, [&] { return calibrate_kernels(o); }},
-          {roofline_app, [&] { return roofline(o); }}, {demo_app, [&] { return demo(o); }}};
+          {roofline_app, [&] { return roofline(o); }}, {topology_app, [&] { return topology(o); }},
+          {demo_app, [&] { return demo(o); }}};
 }
 
 // A word in the place of the command that is none: say which there are.

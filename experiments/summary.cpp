@@ -225,7 +225,7 @@ ordered_json summarise(const RunFacts& facts) {
   j["cluster"] = {
       {"accelerators", accelerators},
       {"decode_accelerators", decode_accelerators},
-      {"hosts", facts.scenario.hosts},
+      {"hosts", facts.scenario.placed.hosts},
       {"rent_usd_per_hour", cost ? ordered_json(*cost) : ordered_json(nullptr)},
       {"usd_per_million_output_tokens",
        cost && output_rate > 0 ? ordered_json(*cost / 3600 / output_rate * 1e6) : ordered_json(nullptr)}};

@@ -84,8 +84,8 @@ TEST_CASE("Keys that are unknown or missing: 12 of them are refused with exactly
                 "precision seed slo workload; did you mean 'slo'?"},
       {.name = "a typo in a key of the cluster",
        .scenario = change(R"("pools": [)", R"("poools": [], "pools": [)"),
-       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off pools router "
-                "topology; did you mean 'pools'?"},
+       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off placement "
+                "pools router topology; did you mean 'pools'?"},
       {.name = "a typo in a key of a pool",
        .scenario = change(R"("replicas": 2)", R"("replica": 2)"),
        .error = "scenario.json:5:7: cluster.pools[0]: 'replicas' is missing\n"
@@ -255,8 +255,9 @@ TEST_CASE("Names that are unknown: 13 of them are refused with exactly these wor
                 "did you mean 'layerwise'?"},
       {.name = "an unknown topology",
        .scenario = change(R"("pools":)", R"("topology": "nvlink-host", "pools":)"),
-       .error = "scenario.json:4:17: cluster.topology.kind: 'nvlink-host' is unknown; known: nvlink-hosts; "
-                "did you mean 'nvlink-hosts'?"},
+       .error = "scenario.json:4:17: cluster.topology.kind: 'nvlink-host' is unknown; known: nvlink-hosts "
+                "nvl72 leaf-spine rail-optimized torus dragonfly optical-star optical-circuit-switch graph "
+                "graphml; did you mean 'nvlink-hosts'?"},
       {.name = "an unknown workload",
        .scenario = change(R"("synthetic")", R"("syntetic")"),
        .error = "scenario.json:9:13: workload.kind: 'syntetic' is unknown; known: azure mooncake synthetic; "
@@ -741,7 +742,7 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
       {.name = "an unknown command",
        .arguments = "rum scenario.json",
        .error = "disagg: command 'rum' is unknown; known: run compare sweep validate list "
-                "calibrate roofline demo; did you mean 'run'?"},
+                "calibrate roofline topology demo; did you mean 'run'?"},
       {.name = "an unknown option",
        .arguments = "run scenario.json --fast",
        .error = "The following argument was not expected: --fast\n"

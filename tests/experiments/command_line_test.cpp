@@ -73,14 +73,14 @@ int processes_of_group(pid_t group) {
   return count;
 }
 
-TEST_CASE("The option --help of the program and of each of its 6 commands exits with 0 and shows an example",
+TEST_CASE("The option --help of the program and of each of its 7 commands exits with 0 and shows an example",
           "[command-line]") {
   const TemporaryFolder folder;
   const Ended program = call(folder, {"--help"});
   CHECK(program.code == 0);
   CHECK(program.err.empty());
   CHECK_THAT(program.out, Contains("First steps: disagg demo") && Contains("75 interrupted"));
-  for (const std::string command : {"run", "compare", "sweep", "list", "roofline", "demo"}) {
+  for (const std::string command : {"run", "compare", "sweep", "list", "roofline", "topology", "demo"}) {
     INFO(command);
     CHECK_THAT(program.out, Contains("\n  " + command + " "));
     const Ended help = call(folder, {command, "--help"});
@@ -348,6 +348,7 @@ TEST_CASE("A full disk behind stdout is an error of every command", "[command-li
         {"run", "scenario.json", "--json", "--quiet"},
         {"list", "models"},
         {"list", "policies"},
+        {"topology", "scenario.json"},
         {"compare", "scenario.json", "scenario.json", "--quiet"},
         {"sweep", "scenario.json", "--axis", "seed=1,2", "--quiet"}}) {
     CAPTURE(arguments);
