@@ -261,7 +261,8 @@ std::vector<std::string> broken_limits(const Validation& validation, const std::
       const std::vector<std::string_view> known(validation.metrics.begin(), validation.metrics.end());
       throw ConfigError("--max-median-ape: metric " + unknown_word(name, known));
     }
-    if (most < 0) throw ConfigError("--max-median-ape: '" + limit + "' is not METRIC=PERCENT, as in tpot=10");
+    if (!(most >= 0))
+      throw ConfigError("--max-median-ape: '" + limit + "' is not METRIC=PERCENT, as in tpot=10");
     const ErrorSummary errors = summarise_errors(all_rows(validation), *metric);
     if (errors.rows == 0) {
       broken.push_back(*metric + ": no row was predicted");

@@ -46,20 +46,6 @@ std::vector<std::string> words_of(std::string text) {
   return words;
 }
 
-// "h100_sxm" is the catalog's "h100-sxm-80gb", "gb200_sxm" its "gb200-nvl72"; a form or size that the catalog
-// lacks ("h100_pcie") is none of it.
-const Accelerator* find_system(const std::string& system) {
-  std::vector<std::string> wanted = words_of(system);
-  if (wanted.size() > 1) std::erase(wanted, "sxm");
-  for (const Accelerator& accelerator : accelerators()) {
-    const std::vector<std::string> words = words_of(accelerator.name);
-    const auto has = [&](const std::string& word) { return std::ranges::count(words, word) > 0; };
-    if (!wanted.empty() && wanted.front() == words.front() && std::ranges::all_of(wanted, has))
-      return &accelerator;
-  }
-  return nullptr;
-}
-
 std::string number_format(const std::string& word) {
   std::string format = lower_case(word);
   if (format == "bfloat16" || format == "float16" || format == "bf16" || format == "fp16") return "bf16";
@@ -122,16 +108,25 @@ ResolvedModel resolve_model(const std::string& path, const ServingRowOptions& op
   return {model->name, model->published_quantization};
 }
 
-std::int64_t whole(const CsvTable& table, std::size_t row, std::string_view column) {
-  const auto value = table.find_number(row, column, 0);
-  return value && *value >= 1 ? static_cast<std::int64_t>(std::llround(*value)) : 1;
+constexpr std::int64_t kMostTokens = 100'000'000;
+constexpr std::int64_t kMostInFlight = 100'000;
+constexpr std::int64_t kMostRanks = 65'536;
+
+// A size of the deployment. Files leave out, or leave empty, the kinds of parallelism that were not used.
+std::int64_t size_of(const CsvTable& table, std::size_t row, const std::string& column) {
+  return table.text(row, column).empty() ? 1 : table.count(row, column, kMostRanks);
+}
+// One without which nothing is known about the deployment.
+std::int64_t needed_size(const CsvTable& table, std::size_t row, const std::string& column) {
+  if (table.text(row, column).empty()) throw Unrepresentable{column + " is not given"};
+  return table.count(row, column, kMostRanks);
 }
 
 ordered_json parallelism(const CsvTable& table, std::size_t row, const std::string& prefix) {
-  return {{"tp", whole(table, row, prefix + "tp_size")},
-          {"pp", whole(table, row, prefix + "pp_size")},
-          {"dp_attention", whole(table, row, prefix + "attention_dp_size")},
-          {"ep", whole(table, row, prefix + "moe_ep_size")}};
+  return {{"tp", needed_size(table, row, prefix + "tp_size")},
+          {"pp", size_of(table, row, prefix + "pp_size")},
+          {"dp_attention", size_of(table, row, prefix + "attention_dp_size")},
+          {"ep", size_of(table, row, prefix + "moe_ep_size")}};
 }
 
 std::int64_t rounded_up(double value, std::int64_t step) {
@@ -186,11 +181,11 @@ class RowReader {
         result.columns[column] = table_.text(row_, column);
     result.ttft_ms = positive("silicon_ttft_ms");
     result.tpot_ms = positive("silicon_tpot_ms");
-    isl_ = positive("isl");
-    osl_ = positive("osl");
-    concurrency_ = positive("concurrency");
+    isl_ = static_cast<double>(table_.count(row_, "isl", kMostTokens));
+    osl_ = static_cast<double>(table_.count(row_, "osl", kMostTokens));
+    concurrency_ = static_cast<double>(table_.count(row_, "concurrency", kMostInFlight));
     result.concurrency = concurrency_;
-    result.suspect = table_.text(row_, "topology_suspect") == "1";
+    result.suspect = table_.find_number(row_, "topology_suspect", 0).value_or(0) != 0;
     try {
       write_scenario(result);
     } catch (const Unrepresentable& problem) {
@@ -209,6 +204,7 @@ class RowReader {
   }
 
   void write_scenario(ServingRow& result) const {
+    if (osl_ * kShortest < 2) throw Unrepresentable{"osl leaves no second token to time"};
     const std::string engine = lower_case(table_.text(row_, "backend"));
     if (engine != "vllm" && engine != "sglang" && engine != "trtllm")
       throw Unrepresentable{"no software profile for backend '" + table_.text(row_, "backend") + "'"};
@@ -226,7 +222,7 @@ class RowReader {
       draft["mixed"] = pool("mixed", engine, result.engine, *accelerator, "", 1, launched);
     } else {
       for (const std::string role : {"prefill", "decode"}) {
-        const std::int64_t workers = whole(table_, row_, role + "_num_workers");
+        const std::int64_t workers = needed_size(table_, row_, role + "_num_workers");
         draft[role] = pool(role, engine, result.engine, *accelerator, role + "_", workers, launched);
       }
       draft["hand_off"] = {{"kind", "whole"}, {"first_token", "decode"}};
@@ -323,6 +319,18 @@ class RowReader {
 };
 
 }  // namespace
+
+const Accelerator* find_system(const std::string& system) {
+  std::vector<std::string> wanted = words_of(system);
+  if (wanted.size() > 1) std::erase(wanted, "sxm");
+  for (const Accelerator& accelerator : accelerators()) {
+    const std::vector<std::string> words = words_of(accelerator.name);
+    const auto has = [&](const std::string& word) { return std::ranges::count(words, word) > 0; };
+    if (!wanted.empty() && wanted.front() == words.front() && std::ranges::all_of(wanted, has))
+      return &accelerator;
+  }
+  return nullptr;
+}
 
 std::vector<ServingRow> read_serving_rows(const CsvTable& table, const ServingRowOptions& options) {
   table.require({"id", "backend", "model_path", "system", "mode", "isl", "osl", "concurrency",

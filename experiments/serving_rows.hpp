@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "experiments/csv_table.hpp"
+#include "sim/hardware/accelerator.hpp"
 
 namespace disagg {
 
@@ -30,6 +31,10 @@ struct ServingRowOptions {
       models;  // folder of Hugging Face config.json files named owner--model.json; may be empty
   std::filesystem::path recipes;  // how benchmarks were launched; empty: those in the program
 };
+
+// The accelerator that measurements call `system`: "h100_sxm" and "H100" are the catalog's "h100-sxm-80gb",
+// "gb200_sxm" its "gb200-nvl72". Null for a form or size that the catalog lacks, such as "h100_pcie".
+const Accelerator* find_system(const std::string& system);
 
 // Reads a file with the columns of serving measurements (id, backend, model_path, system, mode, isl, osl,
 // concurrency, sizes of the replicas, silicon_ttft_ms, silicon_tpot_ms). Each row becomes the benchmark that

@@ -13,6 +13,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr std::int64_t kMostTokens = 10'000'000;
+constexpr std::int64_t kMostSequences = 65'536;
 constexpr double kSaturated = 0.9;  // utilization above which queues, not service times, set the latency
 
 ServingPrediction predict(const ServingRow& row, const std::vector<std::string>& pool_overrides) {
@@ -116,26 +118,27 @@ Validation validate_phases(const CsvTable& table, const std::string& software,
     const std::string id = table.text(i, "model") + "/" + table.text(i, "hardware") + "/tp" +
                            table.text(i, "tensor_parallel") + "/" + table.text(i, "prompt_size") + "x" +
                            table.text(i, "batch_size") + "+" + table.text(i, "token_size");
-    const auto prompt = static_cast<TokenCount>(table.number(i, "prompt_size", 1));
-    const auto batch = static_cast<std::int64_t>(table.number(i, "batch_size", 1));
-    const auto tokens = static_cast<TokenCount>(table.number(i, "token_size", 1));
+    const TokenCount prompt = table.count(i, "prompt_size", kMostTokens);
+    const std::int64_t batch = table.count(i, "batch_size", kMostSequences);
+    const TokenCount tokens = table.count(i, "token_size", kMostTokens);
     const double prompt_ms = table.number(i, "prompt_time_ms", 1e-9);
     const double token_ms = table.number(i, "token_time_ms", 1e-9);
-    std::string accelerator = table.text(i, "hardware");
-    for (const Accelerator& a : accelerators())
-      if (a.name == "a100-sxm-80gb" && accelerator == "a100-80gb") accelerator = a.name;
-    std::string model = table.text(i, "model");
-    if (model == "llama2-70b") model = "llama-2-70b-hf";
+    const Accelerator* accelerator = find_system(table.text(i, "hardware"));
+    if (accelerator == nullptr) {
+      validation.unpredicted.push_back(
+          {id, table.line(i), "hardware '" + table.text(i, "hardware") + "' is not in the catalog"});
+      continue;
+    }
     const ordered_json scenario{
-        {"model", model},
+        {"model", table.text(i, "model")},
         {"cluster",
          {{"pools",
            {{{"name", "one"},
-             {"accelerator", accelerator},
+             {"accelerator", accelerator->name},
              {"replicas", 1},
              {"kv_capacity", "1 PB"},
              {"software", {{"extends", software}}},
-             {"parallelism", {{"tp", static_cast<std::int64_t>(table.number(i, "tensor_parallel", 1))}}}}}}}},
+             {"parallelism", {{"tp", table.count(i, "tensor_parallel", kMostSequences)}}}}}}}},
         {"workload",
          {{"kind", "synthetic"},
           {"arrivals", {{"kind", "closed-loop"}, {"concurrency", 1}}},
@@ -184,7 +187,7 @@ Validation validate_transfers(const CsvTable& table) {
   std::vector<double> measured;
   std::vector<TokenCount> tokens;
   for (std::size_t i = 0; i < table.rows(); ++i) {
-    tokens.push_back(static_cast<TokenCount>(table.number(i, "prompt_tokens", 1)));
+    tokens.push_back(table.count(i, "prompt_tokens", kMostTokens));
     measured.push_back(table.number(i, "transfer_time_ms", 1e-9));
   }
   run_forked(

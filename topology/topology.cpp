@@ -44,6 +44,12 @@ bool has_links(const TopologyPolicy& topology, const PoolSetup& pool, std::int64
                         "needs; give it inline");
     return false;
   }
+  if (pool.shape.parallelism.pp > 1 && !accelerator.scale_up_bandwidth && !accelerator.nic_bandwidth) {
+    r.fail("pools", where + accelerator.name +
+                        " has neither a published scale-up nor NIC bandwidth, one of which the stages of a "
+                        "pipeline need; give it inline");
+    return false;
+  }
   const bool hands_off = pool.role != Role::mixed || !std::holds_alternative<NvlinkHosts>(topology);
   if (nics && hands_off && !nics->bandwidth && !accelerator.nic_bandwidth) {
     r.fail("pools",
