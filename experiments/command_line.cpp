@@ -465,9 +465,9 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   add_common(validate_app);
 
   CLI::App* list_app =
-      add("list", "Show what scenarios can name: accelerators, models, links, memory, policies",
-          "disagg list models --json");
-  list_app->add_option("what", o.what, "accelerators, models, links, memory or policies");
+      add("list", "Show what scenarios can name, and all fitted numbers", "disagg list models --json");
+  list_app->add_option("what", o.what,
+                       "accelerators, models, links, memory, policies, constants, calibration or precisions");
   list_app->add_flag("--json", o.json, "Print JSON instead of a table");
 
   CLI::App* calibrate_app =

@@ -189,6 +189,8 @@ void print_validation(const Validation& validation, const std::vector<std::strin
     for (const auto& [reason, count] : reasons) out << "  " << count << " x " << reason << '\n';
   }
   for (const std::string& note : validation.notes) out << note << '\n';
+  if (!validation.fitted.empty())
+    out << "Fitted numbers behind the predictions: " << fitted_numbers_sentence(validation.fitted) << ".\n";
 }
 
 ordered_json validation_json(const Validation& validation, const std::vector<std::string>& by) {
@@ -220,6 +222,7 @@ ordered_json validation_json(const Validation& validation, const std::vector<std
     missing.push_back({{"id", row.id}, {"line", row.line}, {"reason", row.reason}});
   j["not_predicted"] = missing;
   j["notes"] = validation.notes;
+  j["fitted"] = fitted_numbers_json(validation.fitted);
   return j;
 }
 

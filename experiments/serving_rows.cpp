@@ -212,6 +212,7 @@ class RowReader {
     const Accelerator* accelerator = find_system(table_.text(row_, "system"));
     if (accelerator == nullptr)
       throw Unrepresentable{"system '" + table_.text(row_, "system") + "' is not in the catalog"};
+    result.accelerator = accelerator->name;
     const std::string mode = table_.text(row_, "mode");
     if (mode != "agg" && mode != "disagg")
       throw Unrepresentable{"mode '" + mode + "' is neither agg nor disagg"};

@@ -21,6 +21,7 @@ struct ServingRow {
   std::string scenario;             // JSON; empty when the row cannot be represented
   std::string reason;               // why it cannot
   std::string engine;               // name of the software profile
+  std::string accelerator;          // name in the catalog
   bool suspect = false;             // topology_suspect
   // Sequences that the decode replicas take at once, all together, and requests in flight.
   double slots = 0, concurrency = 0;

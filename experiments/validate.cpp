@@ -2,11 +2,13 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "experiments/processes.hpp"
 #include "experiments/run.hpp"
 #include "experiments/scenario.hpp"
 #include "sim/base/config.hpp"
+#include "sim/service/kernel_constants.hpp"
 
 namespace disagg {
 namespace {
@@ -39,6 +41,11 @@ ServingPrediction predict(const ServingRow& row, const std::vector<std::string>&
       prediction.short_of_kv = true;
   }
   return prediction;
+}
+
+// Whose fitted kernels serve an accelerator: its own, or its nearest relative's.
+std::string kernels_of(const std::string& accelerator) {
+  return kernel_constants(accelerator).gemm[static_cast<std::size_t>(Precision::bf16)]->accelerator;
 }
 
 }  // namespace
@@ -93,8 +100,11 @@ Validation validate_serving(const CsvTable& table, const ValidateOptions& option
     }
   }
   const auto predictions = predict_serving(rows, options.overrides, options.jobs, options.progress);
+  std::set<std::string> fitted;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const ServingRow& row = *rows[i];
+    fitted.insert(row.engine);
+    fitted.insert(kernels_of(row.accelerator));
     if (!predictions[i].error.empty()) {
       validation.unpredicted.push_back({row.id, row.line, predictions[i].error});
       continue;
@@ -105,6 +115,7 @@ Validation validate_serving(const CsvTable& table, const ValidateOptions& option
     compared.measured = {{"ttft_ms", row.ttft_ms}, {"tpot_ms", row.tpot_ms}};
     validation.rows.push_back(std::move(compared));
   }
+  validation.fitted = fitted_numbers(fitted);
   return validation;
 }
 
@@ -114,6 +125,7 @@ Validation validate_phases(const CsvTable& table, const std::string& software,
                  "prompt_time_ms", "token_time_ms"});
   Validation validation;
   validation.metrics = {"prefill_ms", "decode_ms"};
+  std::set<std::string> fitted;
   for (std::size_t i = 0; i < table.rows(); ++i) {
     const std::string id = table.text(i, "model") + "/" + table.text(i, "hardware") + "/tp" +
                            table.text(i, "tensor_parallel") + "/" + table.text(i, "prompt_size") + "x" +
@@ -129,6 +141,7 @@ Validation validate_phases(const CsvTable& table, const std::string& software,
           {id, table.line(i), "hardware '" + table.text(i, "hardware") + "' is not in the catalog"});
       continue;
     }
+    fitted.insert(kernels_of(accelerator->name));
     const ordered_json scenario{
         {"model", table.text(i, "model")},
         {"cluster",
@@ -175,6 +188,8 @@ Validation validate_phases(const CsvTable& table, const std::string& software,
       validation.unpredicted.push_back({id, table.line(i), text.substr(0, text.find('\n'))});
     }
   }
+  fitted.insert(software);
+  validation.fitted = fitted_numbers(fitted);
   validation.notes.push_back("Software profile: " + software + ".");
   return validation;
 }
@@ -231,6 +246,10 @@ Validation validate_transfers(const CsvTable& table) {
     row.measured["transfer_ms"] = measured[i];
     validation.rows.push_back(std::move(row));
   }
+  validation.notes.push_back(
+      "Every row is taken as Qwen3-8B between two replicas of TP 8 on H800 (one 200 Gb/s port each "
+      "accelerator); fitted "
+      "on such rows: hand_off.overhead and topology.nic_efficiency (`disagg list calibration`).");
   return validation;
 }
 

@@ -789,8 +789,9 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
        .error = "--timeline: needs --out FOLDER to write timeline.json into"},
       {.name = "an unknown list",
        .arguments = "list acelerators",
-       .error = "list: 'acelerators' is unknown; known: accelerators models links memory calibration "
-                "precisions; did you mean 'accelerators'?"},
+       .error =
+           "list: 'acelerators' is unknown; known: accelerators models links memory calibration constants "
+           "precisions; did you mean 'accelerators'?"},
       {.name = "--out onto a folder that holds something else",
        .files = {{"mine/thesis.txt", "precious\n"}},
        .arguments = "run scenario.json --out mine",

@@ -47,6 +47,16 @@ TEST_CASE("A measured row becomes its benchmark, and rows that cannot are told w
         Approx(100 * std::abs(predicted / 8 - 1)).epsilon(1e-9));
   CHECK(json.at("overall").at("tpot_ms").at("median_ape_percent") == row.at("ape_percent").at("tpot_ms"));
   CHECK(json.at("groups")[0].at("by").at("system") == "h100_sxm");
+  // All numbers fitted to measurements that stand behind the prediction, with what they were fitted on.
+  const auto& fitted = json.at("fitted");
+  CHECK(fitted.at(0).at("of") == "vllm");
+  CHECK(fitted.at(0).at("values").size() == fitted.at(0).at("count"));
+  CHECK(fitted.at(0).at("values").at("prefill_scale").get<double>() > 1);
+  CHECK(fitted.size() > 20);
+  for (const auto& numbers : fitted) {
+    CHECK((numbers.at("of") == "vllm" || numbers.at("of") == "h100-sxm-80gb"));
+    CHECK_FALSE(numbers.at("source").get<std::string>().empty());
+  }
   REQUIRE(json.at("not_predicted").size() == 2);
   CHECK(json.at("not_predicted")[0].at("line") == 3);
   CHECK_THAT(json.at("not_predicted")[0].at("reason").get<std::string>(),
