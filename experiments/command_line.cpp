@@ -210,6 +210,8 @@ int sweep(const Options& o) {
 }
 
 Validation validated(const Options& o) {
+  if (o.validation_kind != "kernels" && (!o.constants.empty() || !o.constants_of.empty()))
+    throw ConfigError("validate: --constants and --constants-of belong to --kind kernels");
   if (o.validation_kind == "serving") {
     if (o.scenarios.size() > 1) throw ConfigError("validate: takes one file, unless --kind is kernels");
     ProgressLine line(o.quiet);
@@ -272,6 +274,12 @@ int validate(const Options& o) {
   }
   if (!o.csv.empty()) write_file(o.csv, validation_csv(validation));
   for (const std::string& limit : broken) std::cerr << "disagg: " << limit << '\n';
+  if (validation.rows.empty()) {
+    std::cerr << "disagg: validate: no row could be predicted; the first: "
+              << (validation.unpredicted.empty() ? "there is none" : validation.unpredicted.front().reason)
+              << '\n';
+    return exit_code::kBadInput;
+  }
   return broken.empty() ? exit_code::kDone : exit_code::kNo;
 }
 

@@ -89,6 +89,8 @@ TEST_CASE("A row's batching follows from the ranks that were launched, not from 
 TEST_CASE("A byte order mark is no part of the first column's name, an empty width is told", "[validate]") {
   CHECK(validate("\xEF\xBB\xBF" + std::string(kHeader) + kRow).code == 0);
   const Ended ended = validate(std::string(kHeader) + with(kRow, ",1,1,1,1,1,", ",,1,1,1,1,"), {"--json"});
+  CHECK(ended.code == 2);
+  CHECK(ended.err == "disagg: validate: no row could be predicted; the first: tp_size is not given\n");
   const auto json = nlohmann::json::parse(ended.out);
   CHECK(json.at("not_predicted").at(0).at("reason") == "tp_size is not given");
   const auto one = nlohmann::json::parse(
@@ -121,6 +123,9 @@ TEST_CASE("Measurements call accelerators and models by many names", "[validate]
 TEST_CASE("A limit on the median error that does not hold ends with 1, one that holds with 0", "[validate]") {
   const Ended broken = validate(std::string(kHeader) + kRow, {"--max-median-ape", "tpot=0.0001"});
   CHECK(broken.code == 1);
+  const Ended misplaced = validate(std::string(kHeader) + kRow, {"--constants", "none.json"});
+  CHECK(misplaced.code == 2);
+  CHECK(misplaced.err == "validate: --constants and --constants-of belong to --kind kernels\n");
   CHECK_THAT(broken.err, Catch::Contains("tpot_ms: the median error is"));
   CHECK(validate(std::string(kHeader) + kRow, {"--max-median-ape", "tpot=500,ttft=500"}).code == 0);
   CHECK(validate(std::string(kHeader) + kRow, {"--max-median-ape", "tpot=nan"}).code == 2);
