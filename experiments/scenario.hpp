@@ -38,6 +38,7 @@ struct Scenario {
   std::string resolved;                               // JSON with all defaults, valid from any folder
   ClusterSetup cluster;
   Platform platform;
+  NetworkSolver network_solver;
   std::int64_t hosts = 0;
   std::unique_ptr<Workload> workload;
   Slo slo;
