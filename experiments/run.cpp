@@ -136,7 +136,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   if (options.folder) folder.emplace(*options.folder);
   Recorder recorder(scenario, source->kinds(), folder ? &*folder : nullptr, options.timeline);
 
-  Simulation simulation(std::move(scenario.platform));
+  Simulation simulation(std::move(scenario.platform), scenario.network_solver);
   scenario.cluster.single_steps = options.single_steps;
   Cluster cluster(std::move(scenario.cluster), simulation, recorder);
   scenario.cluster.seed = cluster.seed();

@@ -296,6 +296,11 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
     horizon->done();
   }
   scenario.workload = read_workload(r, "workload");
+  if (auto network = r.object_or_empty("network")) {
+    if (const auto solver = network->variant("solver", "simgrid"))
+      scenario.network_solver = OneOf<NetworkSolver>::read(*solver).value_or(SimgridSolver{});
+    network->done();
+  }
   if (auto cluster = r.object("cluster")) read_cluster(*cluster, model, precision, scenario);
   r.done();
   problems.throw_if_any();

@@ -45,6 +45,7 @@ struct Scenario {
   Platform platform;
   PlacedCluster placed;
   HandOffEnds hand_offs;
+  NetworkSolver network_solver;
   std::unique_ptr<Workload> workload;
   Slo slo;
   Horizon horizon;

@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "sim/base/one_of.hpp"
 #include "sim/base/text.hpp"
 #include "version.hpp"
 
@@ -237,6 +238,7 @@ ordered_json summarise(const RunFacts& facts) {
   }
   std::sort(sources.begin(), sources.end());
   sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
+  const std::string solver(OneOf<NetworkSolver>::names[facts.scenario.network_solver.index()]);
   j["provenance"] = {{"version", version()},
                      {"scenario_hash", facts.scenario.hash},
                      {"trace_hash", facts.trace_hash},
@@ -246,7 +248,7 @@ ordered_json summarise(const RunFacts& facts) {
                      {"slo_hash", facts.scenario.slo_hash},
                      {"horizon_hash", facts.scenario.horizon_hash},
                      {"mode", facts.single_steps ? "steps" : "spans"},
-                     {"network", "simgrid, max-min fair"},
+                     {"network", solver + ", max-min fair"},
                      {"first_token", "emitted when the prefill ends, before the KV hand-off"},
                      {"datasheets", sources},
                      {"assumed", facts.scenario.assumptions},
