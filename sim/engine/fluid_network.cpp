@@ -15,6 +15,9 @@ namespace {
 constexpr double kUnlimited = std::numeric_limits<double>::infinity();
 // A recomputed rate that differs by less is the same: it comes from another order of additions.
 constexpr double kSameRate = 1e-12;
+// A link of which less than this part is free, or lacking, is exactly full. Well above kSameRate, so that
+// what is not worth a change of a rate is not worth a change of a link either.
+constexpr double kSameLoad = 1e-11;
 // Dates that differ by less, relatively, are the same: four steps of a double.
 constexpr double kSameDate = 1e-15;
 
@@ -99,8 +102,14 @@ class Completions {
 };
 
 // Max-min fair rates by progressive filling (Bertsekas and Gallager, Data Networks, 1992, section 6.5.2): all
-// rates rise together, a flow stops at its limit or when one of its links is full. Rates are recomputed when
-// the clock is about to move, for what has changed since it last did.
+// rates rise together from 0, and a flow stops at its limit or when one of its links is full, its bottleneck.
+//
+// After a change the filling runs as it ran before, up to the level at which something differs. So only that
+// part is filled again: a flow keeps its rate unless a link of its way becomes full before that rate is
+// reached, or its bottleneck is not full when it is. Flows that share no link, directly or through others,
+// with what has changed are never looked at, nor are those below the level of the change.
+//
+// Rates are brought up to date when the clock is about to move, for all that has changed since it last did.
 class FluidNetwork final : public Network {
  public:
   explicit FluidNetwork(const Platform& platform) {
@@ -124,8 +133,10 @@ class FluidNetwork final : public Network {
                     .updated = clock_,
                     .rate = 0,
                     .limit = limit == kNoLimit ? kUnlimited : limit.si,
-                    .mark = 0,
-                    .hops = hops};
+                    .round = 0,
+                    .hops = hops,
+                    .bottleneck = kNone,
+                    .rises = false};
     ends_[slot] = {done, failed, ++sequence_, State::running};
     for (std::uint32_t h = 0; h < hops.count; ++h) {
       if (!links_[hops_[hops.first + h]].failed) continue;
@@ -138,7 +149,7 @@ class FluidNetwork final : public Network {
       link.flows.push_back({slot, h});
     }
     completions_.add({kUnlimited, sequence_, slot});
-    touched_.push_back(hops_[hops.first]);
+    new_.push_back(slot);
     return {slot};
   }
 
@@ -147,9 +158,8 @@ class FluidNetwork final : public Network {
     if (ends_[flow.index].state == State::running) {
       detach(flow.index);
       free_.push_back(flow.index);
-    } else {
-      ends_[flow.index].state = State::cancelled;  // in `ended_`, which frees it
-    }
+    }  // else it is in `ended_`, which frees it
+    ends_[flow.index].state = State::cancelled;
   }
 
   Bytes remaining(Seconds now, FlowId flow) override {
@@ -216,8 +226,10 @@ class FluidNetwork final : public Network {
     double updated = 0;
     double rate = 0;
     double limit = kUnlimited;
-    std::uint64_t mark = 0;  // see share()
+    std::uint64_t round = 0;  // the last one that gave it a rate, or is about to
     Hops hops;
+    std::uint32_t bottleneck = kNone;  // the link that sets its rate
+    bool rises = false;                // in the present round: its rate is not known yet
 
     double remaining_at(double date) const { return std::max(0.0, remaining - rate * (date - updated)); }
   };
@@ -232,21 +244,29 @@ class FluidNetwork final : public Network {
   };
   struct Link {
     double capacity = 0;
-    double left = 0;         // of the capacity, while rates are filled
-    std::uint32_t open = 0;  // crossings of flows that have no rate yet
     bool failed = false;
-    std::uint64_t mark = 0;
     std::vector<Crossing> flows;
+
+    // What follows is of the round of filling in which the link is looked at.
+    std::uint64_t round = 0;
+    double kept = 0;            // rates of the flows that keep theirs, together
+    double most_kept = 0;       // no less than the highest of them
+    double set = 0;             // rates that this round has set, together
+    std::uint32_t rising = 0;   // flows whose rate it has not set yet
+    std::uint32_t bound = 0;    // flows that keep their rate and have their bottleneck here
+    double bound_rate = 0;      // which is this
+    std::uint32_t version = 0;  // of its event
+    bool lets_go = false;       // its event: those flows rise on; else: the link is full
+    bool stale = false;         // its event has to be found again
   };
-  // The rate at which a link would be full.
-  struct Level {
-    double rate;
-    std::uint32_t link;
+  // What happens in a round at a level of the rates: something to a link, or a flow is at its limit.
+  struct Event {
+    double level;
+    std::uint32_t index;    // of the link or flow
+    std::uint32_t version;  // of the link's event; kOfFlow
   };
-  struct Limited {
-    double limit;
-    std::uint32_t flow;
-  };
+  static constexpr std::uint32_t kNone = 0xffff'ffff;
+  static constexpr std::uint32_t kOfFlow = 0;
 
   std::uint32_t take_slot() {
     if (!free_.empty()) {
@@ -307,96 +327,155 @@ class FluidNetwork final : public Network {
     running_.clear();
   }
 
-  // Recomputes the rates of all flows that are connected with a touched link. In a round that has number n,
-  // links and flows that were found are marked 2n, and flows whose rate is known 2n + 1.
   void share() {
-    if (touched_.empty()) return;
-    mark_ += 2;
+    if (touched_.empty() && new_.empty()) return;
+    ++round_;
+    level_ = 0;
     changed_.clear();
-    for (const std::uint32_t link : touched_) {
-      if (links_[link].mark == mark_) continue;
-      find_connected(link);
-      fill();
-    }
+    for (const std::uint32_t link : touched_) look_at(link);
     touched_.clear();
+    for (const std::uint32_t slot : new_)
+      if (ends_[slot].state == State::running && flows_[slot].round != round_) rise(slot);
+    new_.clear();
+    find_events();
+    while (!events_.empty()) {
+      const Event event = events_.front();
+      std::ranges::pop_heap(events_, std::greater{}, &Event::level);
+      events_.pop_back();
+      level_ = std::max(level_, event.level);
+      if (event.version == kOfFlow) {
+        if (flows_[event.index].rises) set_rate(event.index, kNone);
+      } else if (event.version == links_[event.index].version) {
+        happen(event.index);
+      }
+      find_events();
+    }
     reschedule();
   }
 
-  void find_connected(std::uint32_t from) {
-    found_links_.assign(1, from);
-    found_flows_.clear();
-    links_[from].mark = mark_;
-    for (std::size_t i = 0; i < found_links_.size(); ++i) {
-      for (const Crossing& crossing : links_[found_links_[i]].flows) {
-        Flow& flow = flows_[crossing.flow];
-        if (flow.mark == mark_) continue;
-        flow.mark = mark_;
-        found_flows_.push_back(crossing.flow);
-        for (std::uint32_t h = 0; h < flow.hops.count; ++h) {
-          const std::uint32_t link = hops_[flow.hops.first + h];
-          if (links_[link].mark == mark_) continue;
-          links_[link].mark = mark_;
-          found_links_.push_back(link);
+  void look_at(std::uint32_t index) {
+    Link& link = links_[index];
+    if (link.round == round_) return;
+    link.round = round_;
+    link.kept = link.most_kept = link.set = 0;
+    link.rising = link.bound = 0;
+    link.bound_rate = kUnlimited;
+    for (const Crossing& crossing : link.flows) {
+      const Flow& flow = flows_[crossing.flow];
+      link.kept += flow.rate;
+      link.most_kept = std::max(link.most_kept, flow.rate);
+      if (flow.bottleneck != index) continue;
+      ++link.bound;
+      link.bound_rate = std::min(link.bound_rate, flow.rate);
+    }
+    outdate(index);
+  }
+
+  void outdate(std::uint32_t index) {
+    if (std::exchange(links_[index].stale, true)) return;
+    stale_.push_back(index);
+  }
+
+  // From here on the flow does not keep its rate.
+  void rise(std::uint32_t slot) {
+    Flow& flow = flows_[slot];
+    for (std::uint32_t h = 0; h < flow.hops.count; ++h) look_at(hops_[flow.hops.first + h]);
+    for (std::uint32_t h = 0; h < flow.hops.count; ++h) {
+      const std::uint32_t index = hops_[flow.hops.first + h];
+      Link& link = links_[index];
+      link.kept -= flow.rate;
+      link.bound -= flow.bottleneck == index ? 1 : 0;
+      ++link.rising;
+      outdate(index);
+    }
+    flow.round = round_;
+    flow.rises = true;
+    if (flow.limit < kUnlimited) add_event({std::max(level_, flow.limit), slot, kOfFlow});
+  }
+
+  // A rising flow stops at the present level.
+  void set_rate(std::uint32_t slot, std::uint32_t bottleneck) {
+    Flow& flow = flows_[slot];
+    flow.rises = false;
+    flow.bottleneck = bottleneck;
+    for (std::uint32_t h = 0; h < flow.hops.count; ++h) {
+      const std::uint32_t index = hops_[flow.hops.first + h];
+      links_[index].set += level_;
+      --links_[index].rising;
+      outdate(index);
+    }
+    if (std::abs(level_ - flow.rate) <= kSameRate * level_) return;
+    settle(flow);
+    flow.rate = level_;
+    changed_.push_back(slot);
+  }
+
+  // The link's event.
+  void happen(std::uint32_t index) {
+    const Link& link = links_[index];
+    const bool lets_go = link.lets_go;
+    for (const Crossing& crossing : link.flows) {
+      const Flow& flow = flows_[crossing.flow];
+      const bool keeps = flow.round != round_;
+      if (lets_go) {
+        if (keeps && flow.bottleneck == index) rise(crossing.flow);
+        continue;
+      }
+      if (keeps && flow.rate > level_ * (1 + kSameRate)) rise(crossing.flow);
+      if (flow.round == round_ && flow.rises) set_rate(crossing.flow, index);
+    }
+  }
+
+  void find_events() {
+    for (const std::uint32_t index : stale_) {
+      Link& link = links_[index];
+      link.stale = false;
+      if (++link.version == kOfFlow) ++link.version;
+      link.lets_go = link.bound > 0 && link.capacity - link.set - link.kept - link.rising * link.bound_rate >
+                                           kSameLoad * link.capacity;
+      const double level = link.lets_go ? link.bound_rate : full_at(link);
+      if (level < kUnlimited) add_event({std::max(level_, level), index, link.version});
+    }
+    stale_.clear();
+  }
+
+  // The level at which rising flows, and flows that would keep a higher rate, fill the link; kUnlimited: none
+  // does.
+  double full_at(Link& link) const {
+    const double room = link.capacity - link.set;
+    if (link.rising == 0 && link.kept <= room + kSameLoad * link.capacity) return kUnlimited;
+    if (link.rising > 0) {
+      const double level = (room - link.kept) / link.rising;
+      if (level * (1 + kSameRate) >= link.most_kept) return level;
+    }
+    // Newton's method from below, on a sum that is concave and piecewise linear in the level: exact in the
+    // end.
+    double level = level_;
+    for (std::uint32_t before = kNone;;) {
+      double lower = 0;
+      double most_lower = 0;
+      std::uint32_t higher = link.rising;
+      for (const Crossing& crossing : link.flows) {
+        const Flow& flow = flows_[crossing.flow];
+        if (flow.round == round_) continue;
+        if (flow.rate <= level) {
+          lower += flow.rate;
+          most_lower = std::max(most_lower, flow.rate);
+        } else {
+          ++higher;
         }
       }
+      if (higher == link.rising) link.most_kept = most_lower;
+      if (higher == 0) return kUnlimited;
+      level = std::max(level, (room - lower) / higher);
+      if (higher == before) return level;
+      before = higher;
     }
   }
 
-  void fill() {
-    levels_.clear();
-    for (const std::uint32_t index : found_links_) {
-      Link& link = links_[index];
-      if (link.flows.empty()) continue;
-      link.left = link.capacity;
-      link.open = static_cast<std::uint32_t>(link.flows.size());
-      levels_.push_back({link.left / link.open, index});
-    }
-    std::ranges::make_heap(levels_, std::greater{}, &Level::rate);
-    limited_.clear();
-    for (const std::uint32_t slot : found_flows_)
-      if (flows_[slot].limit < kUnlimited) limited_.push_back({flows_[slot].limit, slot});
-    std::ranges::sort(limited_, {}, &Limited::limit);
-
-    auto limited = limited_.begin();
-    double level = 0;
-    while (!levels_.empty()) {
-      const Level next = levels_.front();
-      while (limited != limited_.end() && flows_[limited->flow].mark != mark_) ++limited;
-      if (limited != limited_.end() && limited->limit <= next.rate) {
-        level = limited->limit;
-        set_rate(limited->flow, level);
-        continue;
-      }
-      std::ranges::pop_heap(levels_, std::greater{}, &Level::rate);
-      levels_.pop_back();
-      const Link& link = links_[next.link];
-      if (link.open == 0) continue;
-      // Since the level was noted, flows of the link may have stopped at lower rates and left more to the
-      // rest.
-      const double now = std::max(level, link.left / link.open);
-      if (now > next.rate) {
-        levels_.push_back({now, next.link});
-        std::ranges::push_heap(levels_, std::greater{}, &Level::rate);
-        continue;
-      }
-      level = now;
-      for (const Crossing& crossing : link.flows)
-        if (flows_[crossing.flow].mark == mark_) set_rate(crossing.flow, level);
-    }
-  }
-
-  void set_rate(std::uint32_t slot, double rate) {
-    Flow& flow = flows_[slot];
-    flow.mark = mark_ + 1;
-    for (std::uint32_t h = 0; h < flow.hops.count; ++h) {
-      Link& link = links_[hops_[flow.hops.first + h]];
-      link.left -= rate;
-      --link.open;
-    }
-    if (std::abs(rate - flow.rate) <= kSameRate * rate) return;
-    settle(flow);
-    flow.rate = rate;
-    changed_.push_back(slot);
+  void add_event(const Event& event) {
+    events_.push_back(event);
+    std::ranges::push_heap(events_, std::greater{}, &Event::level);
   }
 
   void reschedule() {
@@ -420,13 +499,15 @@ class FluidNetwork final : public Network {
   std::vector<std::uint32_t> places_;  // [flow * most_hops_ + hop]: where the link's list has the flow
   std::vector<std::uint32_t> free_;
   Completions completions_;
-  std::vector<std::uint32_t> touched_;          // links whose flows need new rates
+  std::vector<std::uint32_t> touched_;  // links of which a flow has gone, or whose capacity is another
+  std::vector<std::uint32_t> new_;      // flows that have no rate yet
   std::vector<std::uint32_t> ended_, running_;  // flows whose actions have to run, and those whose actions do
-  // Scratch of share(), kept so that nothing is allocated.
-  std::vector<std::uint32_t> found_links_, found_flows_, changed_;
-  std::vector<Level> levels_;
-  std::vector<Limited> limited_;
-  std::uint64_t mark_ = 0;
+  // Of a round of filling; kept so that nothing is allocated.
+  std::vector<Event> events_;
+  std::vector<std::uint32_t> stale_;    // links whose event has to be found again
+  std::vector<std::uint32_t> changed_;  // flows with another rate
+  std::uint64_t round_ = 0;
+  double level_ = 0;
   std::uint64_t sequence_ = 0;
   double clock_ = 0;
 };

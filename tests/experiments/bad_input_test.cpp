@@ -70,18 +70,18 @@ void check(const std::vector<BadInput>& inputs) {
   }
 }
 
-TEST_CASE("Keys that are unknown or missing: 12 of them are refused with exactly these words",
+TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly these words",
           "[bad-input]") {
   check({
       {.name = "a typo in a key of the root",
        .scenario = change(R"("model")", R"("modle")"),
        .error = "scenario.json:1:1: 'model' is missing\n"
                 "scenario.json:2:3: key 'modle' is unknown; known: cluster description horizon model name "
-                "precision seed slo workload; did you mean 'model'?"},
+                "network precision seed slo workload; did you mean 'model'?"},
       {.name = "an unknown key of the root",
        .scenario = change(R"("model":)", R"("slos": {}, "model":)"),
        .error = "scenario.json:2:3: key 'slos' is unknown; known: cluster description horizon model name "
-                "precision seed slo workload; did you mean 'slo'?"},
+                "network precision seed slo workload; did you mean 'slo'?"},
       {.name = "a typo in a key of the cluster",
        .scenario = change(R"("pools": [)", R"("poools": [], "pools": [)"),
        .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off placement "
@@ -111,6 +111,9 @@ TEST_CASE("Keys that are unknown or missing: 12 of them are refused with exactly
        .scenario = change(R"("model":)", R"("slo": { "tttf": "1 s" }, "model":)"),
        .error =
            "scenario.json:2:12: slo: key 'tttf' is unknown; known: e2el tpot ttft; did you mean 'ttft'?"},
+      {.name = "an unknown key of the network",
+       .scenario = change(R"("cluster": {)", R"("network": { "solvr": "fluid" }, "cluster": {)"),
+       .error = "scenario.json:3:16: network: key 'solvr' is unknown; known: solver; did you mean 'solver'?"},
       {.name = "no model",
        .scenario = change(R"("model": "llama-3.1-8b",)", ""),
        .error = "scenario.json:1:1: 'model' is missing"},
@@ -121,16 +124,19 @@ TEST_CASE("Keys that are unknown or missing: 12 of them are refused with exactly
        .scenario = change(R"("cluster")", R"("clusters")"),
        .error = "scenario.json:1:1: 'cluster' is missing\n"
                 "scenario.json:3:3: key 'clusters' is unknown; known: cluster description horizon model name "
-                "precision seed slo workload; did you mean 'cluster'?"},
+                "network precision seed slo workload; did you mean 'cluster'?"},
       {.name = "no file for a trace",
        .scenario = change(kSynthetic, R"("kind": "azure")"),
        .error = "scenario.json:8:15: workload: 'file' is missing"},
   });
 }
 
-TEST_CASE("Values of the wrong type, unit or range: 25 of them are refused with exactly these words",
+TEST_CASE("Values of the wrong type, unit or range: 26 of them are refused with exactly these words",
           "[bad-input]") {
   check({
+      {.name = "a network that is no object",
+       .scenario = change(R"("cluster": {)", R"("network": "fluid", "cluster": {)"),
+       .error = "scenario.json:3:14: network: expects an object, not a string"},
       {.name = "an unknown unit",
        .scenario = change(R"("model":)", R"("slo": { "ttft": "2 sec" }, "model":)"),
        .error = "scenario.json:2:20: slo.ttft: unit 'sec' is unknown; known: ms ns us s min h d; did you "
@@ -218,7 +224,7 @@ TEST_CASE("Values of the wrong type, unit or range: 25 of them are refused with 
   });
 }
 
-TEST_CASE("Names that are unknown: 13 of them are refused with exactly these words", "[bad-input]") {
+TEST_CASE("Names that are unknown: 14 of them are refused with exactly these words", "[bad-input]") {
   check({
       {.name = "an unknown model",
        .scenario = change(R"("llama-3.1-8b")", R"("llama-3.1-9b")"),
@@ -237,6 +243,10 @@ TEST_CASE("Names that are unknown: 13 of them are refused with exactly these wor
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "batching": "chunkd")"),
        .error = "scenario.json:5:83: cluster.pools[0].batching.kind: 'chunkd' is unknown; known: chunked "
                 "prefill-first whole-prompts; did you mean 'chunked'?"},
+      {.name = "an unknown network solver",
+       .scenario = change(R"("cluster": {)", R"("network": { "solver": "fluidd" }, "cluster": {)"),
+       .error = "scenario.json:3:26: network.solver.kind: 'fluidd' is unknown; known: simgrid fluid; did you "
+                "mean 'fluid'?"},
       {.name = "an unknown router",
        .scenario = change(R"("pools":)", R"("router": "least-load", "pools":)"),
        .error = "scenario.json:4:15: cluster.router.kind: 'least-load' is unknown; known: round-robin random "

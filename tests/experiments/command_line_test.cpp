@@ -196,6 +196,24 @@ TEST_CASE("A run of the scenario.json in a folder of results gives the same metr
   CHECK(first.at("provenance").at("scenario_hash") == second.at("provenance").at("scenario_hash"));
 }
 
+TEST_CASE("A run names its network solver, which is SimGrid unless the scenario chooses another",
+          "[command-line]") {
+  const TemporaryFolder folder;
+  write_text(folder / "scenario.json", kScenario);
+  for (const std::string solver : {"simgrid", "fluid"}) {
+    std::vector<std::string> arguments{"run", "scenario.json", "--out", solver};
+    if (solver == "fluid") arguments.insert(arguments.end(), {"--set", "network.solver=fluid"});
+    REQUIRE(call(folder, arguments).code == 0);
+    const json resolved = json::parse(read_text(folder / (solver + "/scenario.json")));
+    CHECK(resolved.at("network").at("solver").at("kind") == solver);
+    const json summary = json::parse(read_text(folder / (solver + "/summary.json")));
+    CHECK(summary.at("provenance").at("network") == solver + ", max-min fair");
+  }
+  const json policies = json::parse(call(folder, {"list", "policies", "--json"}).out);
+  CHECK(policies.at("network.solver").size() == 2);
+  CHECK(policies.at("network.solver")[1].at("name") == "fluid");
+}
+
 TEST_CASE("The scenario.json of a replayed trace names it from any folder", "[command-line]") {
   const TemporaryFolder folder;
   write_text(folder / "traces/two.csv",
