@@ -49,7 +49,8 @@ class Network {
 // second call in one process throws BrokenInvariant.
 std::unique_ptr<Network> make_simgrid_network(const Platform& platform);
 // Our own max-min solver. It recomputes the rates of those flows only that share links, directly or through
-// others, with what has changed, and allocates nothing once it has seen as many flows as it will hold.
+// others, with what has changed, and of these only from the level of the change on. It allocates nothing once
+// there have been as many flows, in all and on each link, as it will hold.
 std::unique_ptr<Network> make_fluid_network(const Platform& platform);
 
 struct SimgridSolver {

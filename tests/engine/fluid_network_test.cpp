@@ -112,9 +112,9 @@ struct Watched {
 }  // namespace
 
 TEST_CASE(
-    "After each of 12,000 starts, ends, cancellations, capacity changes and failures rates are max-min fair: "
-    "no "
-    "link is over its capacity, and a flow is at its limit or has a full link where no other is faster") {
+    "After each of 12,000 starts, ends, cancellations, capacity changes and failures rates are max-min "
+    "fair: no link is over its capacity, and a flow is at its limit or has a full link where no other is "
+    "faster") {
   Draw draw(3);
   int checked = 0;
   for (int graph = 0; graph < 60; ++graph) {
@@ -190,8 +190,7 @@ TEST_CASE("A faster link never delays the end of a flow on it, over 300 random l
 
 TEST_CASE(
     "Flows of 1 byte to 1e15 bytes over links of 1 MB/s to 1 TB/s around date 1e6 s all end, each in one "
-    "step, and "
-    "every link carries every byte") {
+    "step, and every link carries every byte") {
   Draw draw(9);
   Platform platform = random_platform(draw, 20, 40);
   for (PlatformLink& link : platform.links) link.capacity = BytesPerSecond{draw.log_real(1e6, 1e12)};
