@@ -246,7 +246,7 @@ Validation validate_transfers(const CsvTable& table) {
     row.measured["transfer_ms"] = measured[i];
     validation.rows.push_back(std::move(row));
   }
-  validation.notes.push_back(
+  validation.notes.emplace_back(
       "Every row is taken as Qwen3-8B between two replicas of TP 8 on H800 (one 200 Gb/s port each "
       "accelerator); fitted "
       "on such rows: hand_off.overhead and topology.nic_efficiency (`disagg list calibration`).");
