@@ -20,6 +20,11 @@
 namespace disagg {
 namespace {
 
+// Of one family: the others are fitted all the same.
+struct TooFewRows : ConfigError {
+  using ConfigError::ConfigError;
+};
+
 using nlohmann::ordered_json;
 
 // Of the soft-L1 loss: log errors well above it count by their size, not by its square.
@@ -265,11 +270,11 @@ CalibratedFamily fit_family(const SamplePointers& samples, const std::string& fi
 
   const Fit<Constants, Shape> fit(samples, sources);
   if (samples.size() < fit.least_rows())
-    throw ConfigError(files + ": " + std::to_string(samples.size()) + " rows of " + family.family +
-                      (first.operation.empty() ? "" : " " + first.operation) +
-                      (first.format.empty() ? "" : " " + first.format) + " are too few to fit " +
-                      std::to_string(fit.parameters()) +
-                      " constants; needed: " + std::to_string(fit.least_rows()));
+    throw TooFewRows(std::to_string(samples.size()) + " rows of " + family.family +
+                     (first.operation.empty() ? "" : " " + first.operation) +
+                     (first.format.empty() ? "" : " " + first.format) + " are too few to fit " +
+                     std::to_string(fit.parameters()) +
+                     " constants; needed: " + std::to_string(fit.least_rows()));
   std::optional<typename Fit<Constants, Shape>::Result> best;
   Constants start{};
   for (const std::string& relative : {accelerator, std::string("h100-sxm-80gb"), std::string("b200-sxm")}) {
@@ -421,6 +426,7 @@ KernelCalibration calibrate(const std::vector<std::filesystem::path>& files,
   for (const auto& [key, samples] : families) tasks.push_back(&samples);
 
   std::vector<std::optional<CalibratedFamily>> fitted(tasks.size());
+  std::vector<LeftOutRows> too_few;
   std::size_t done = 0;
   run_forked(
       tasks.size(), options.jobs,
@@ -431,17 +437,31 @@ KernelCalibration calibrate(const std::vector<std::filesystem::path>& files,
         for (const std::size_t file : from)
           names +=
               (names.empty() ? "" : ", ") + std::filesystem::path(measured.files[file]).filename().string();
-        const CalibratedFamily family = fit_any(*tasks[i], names, options.accelerator, options.folds);
-        return row_of(family, options.accelerator).dump();
+        try {
+          return row_of(fit_any(*tasks[i], names, options.accelerator, options.folds), options.accelerator)
+              .dump();
+        } catch (const TooFewRows& problem) {
+          return ordered_json{{"too_few", problem.what()}, {"files", names}}.dump();
+        }
       },
       [&](std::size_t i, const TaskResult& result) {
         if (result.code != exit_code::kDone) throw ConfigError(result.output);
-        fitted[i] = family_from(ordered_json::parse(result.output));
+        const ordered_json told = ordered_json::parse(result.output);
+        if (told.contains("too_few")) {
+          too_few.push_back(
+              {told.at("files").get<std::string>(), told.at("too_few").get<std::string>(), tasks[i]->size()});
+        } else {
+          fitted[i] = family_from(told);
+        }
         if (options.progress) options.progress(++done, tasks.size());
       });
-  for (auto& family : fitted) calibration.families.push_back(std::move(*family));
+  for (auto& family : fitted)
+    if (family) calibration.families.push_back(std::move(*family));
+  if (calibration.families.empty() && !too_few.empty())
+    throw ConfigError(too_few.front().file + ": " + too_few.front().reason);
   launch_as_per_tensor(calibration.families);
   calibration.left_out = std::move(measured.left_out);
+  calibration.left_out.insert(calibration.left_out.end(), too_few.begin(), too_few.end());
   return calibration;
 }
 

@@ -23,6 +23,7 @@
 #include "experiments/run_folder.hpp"
 #include "experiments/scenario.hpp"
 #include "experiments/sweep.hpp"
+#include "experiments/topology_report.hpp"
 #include "experiments/validate.hpp"
 #include "experiments/validate_kernels.hpp"
 #include "sim/base/one_of.hpp"
@@ -64,6 +65,8 @@ std::vector<NamedChoice> all_choices() {
   append_choices<AdmissionPolicy>("cluster.admission", choices);
   append_choices<HandOffPolicy>("cluster.hand_off", choices);
   append_choices<TopologyPolicy>("cluster.topology", choices);
+  append_choices<PlacementPolicy>("cluster.placement", choices);
+  append_choices<NetworkSolver>("network.solver", choices);
   append_choices<WorkloadKind>("workload", choices);
   append_choices<Arrivals>("workload.arrivals", choices);
   append_choices<Length>("workload.prompt_tokens", choices);
@@ -209,6 +212,8 @@ int sweep(const Options& o) {
 }
 
 Validation validated(const Options& o) {
+  if (o.validation_kind != "kernels" && (!o.constants.empty() || !o.constants_of.empty()))
+    throw ConfigError("validate: --constants and --constants-of belong to --kind kernels");
   if (o.validation_kind == "serving") {
     if (o.scenarios.size() > 1) throw ConfigError("validate: takes one file, unless --kind is kernels");
     ProgressLine line(o.quiet);
@@ -271,6 +276,12 @@ int validate(const Options& o) {
   }
   if (!o.csv.empty()) write_file(o.csv, validation_csv(validation));
   for (const std::string& limit : broken) std::cerr << "disagg: " << limit << '\n';
+  if (validation.rows.empty()) {
+    std::cerr << "disagg: validate: no row could be predicted; the first: "
+              << (validation.unpredicted.empty() ? "there is none" : validation.unpredicted.front().reason)
+              << '\n';
+    return exit_code::kBadInput;
+  }
   return broken.empty() ? exit_code::kDone : exit_code::kNo;
 }
 
@@ -286,6 +297,21 @@ int roofline(const Options& o) {
     std::cout << text.str();
   } else {
     write_file(o.folder, text.str());
+  }
+  return exit_code::kDone;
+}
+
+int topology(const Options& o) {
+  const Scenario scenario = load_scenario(o.scenarios.front(), o.overrides);
+  if (!o.output.empty()) {
+    export_topology(scenario, o.output);
+    if (!o.quiet) std::cerr << "the fabric is in " << o.output << '\n';
+  }
+  const ordered_json facts = topology_json(scenario);
+  if (o.json) {
+    std::cout << facts.dump(2) << '\n';
+  } else {
+    print_topology(facts, std::cout);
   }
   return exit_code::kDone;
 }
@@ -449,9 +475,9 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   add_common(validate_app);
 
   CLI::App* list_app =
-      add("list", "Show what scenarios can name: accelerators, models, links, memory, policies",
-          "disagg list models --json");
-  list_app->add_option("what", o.what, "accelerators, models, links, memory or policies");
+      add("list", "Show what scenarios can name, and all fitted numbers", "disagg list models --json");
+  list_app->add_option("what", o.what,
+                       "accelerators, models, links, memory, policies, constants, calibration or precisions");
   list_app->add_flag("--json", o.json, "Print JSON instead of a table");
 
   CLI::App* calibrate_app =
@@ -503,6 +529,17 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
                  "--experts", "--kv", "--format", "--out");
   roofline_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
 
+  CLI::App* topology_app =
+      add("topology", "Show a scenario's fabric: distances, bisection, loaded links, parts; export drawings",
+          "disagg topology scenario.json --set cluster.topology=rail-optimized --export fabric.svg");
+  topology_app->add_option("scenario", o.scenarios, "Scenario file")->required()->expected(1);
+  add_set(topology_app);
+  topology_app->add_option(
+      "--export", o.output,
+      "Also write FILE.dot or FILE.svg (a drawing; .svg needs Graphviz), FILE.graphml (for "
+      "the topology 'graphml') or FILE.xml (a SimGrid platform)");
+  add_common(topology_app);
+
   CLI::App* demo_app =
       add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
   demo_app->add_option("-o,--out", o.folder, "Folder for the results (disagg-demo)");
@@ -514,7 +551,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   return {{run_app, [&] { return run(o); }},           {compare_app, [&] { return compare(o); }},
           {sweep_app, [&] { return sweep(o); }},       {validate_app, [&] { return validate(o); }},
           {list_app, [&] { return list(o); }},         {calibrate_app, [&] { return calibrate_kernels(o); }},
-          {roofline_app, [&] { return roofline(o); }}, {demo_app, [&] { return demo(o); }}};
+          {roofline_app, [&] { return roofline(o); }}, {topology_app, [&] { return topology(o); }},
+          {demo_app, [&] { return demo(o); }}};
 }
 
 // A word in the place of the command that is none: say which there are.

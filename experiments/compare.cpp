@@ -63,7 +63,15 @@ std::optional<double> number_at(const ordered_json& summary, std::string_view po
   return summary.at(at).get<double>();
 }
 
+bool is_saturated(const ordered_json& summary) { return summary.at("metrics").at("saturated").get<bool>(); }
+
+// Latencies of an overloaded run say how long it lasted: they are left out.
+bool is_meaningless(const Line& line, const ordered_json& summary) {
+  return is_saturated(summary) && line.pointer.find("_ms/") != std::string_view::npos;
+}
+
 std::string cell(const Line& line, const ordered_json& summary) {
+  if (is_meaningless(line, summary)) return "saturated";
   const auto value = number_at(summary, line.pointer);
   return value ? show_number(*value * line.scale, 5) : "-";
 }
@@ -136,7 +144,11 @@ std::string first_clause(const std::string& text) {
 }
 
 std::string sentence(const ordered_json& summary) {
-  return summary.at("bottleneck").at("sentence").get<std::string>();
+  std::string text = summary.at("bottleneck").at("sentence").get<std::string>();
+  if (!is_saturated(summary)) return text;
+  return "Saturated: requests arrive faster than they are served, and the queue grows by " +
+         show_number(summary.at("metrics").at("queue_growth_requests_per_s").get<double>(), 3) +
+         " of them a second; latencies would only tell how long the run lasted. " + text;
 }
 
 // The measure that decides: what users feel and pay for, if the scenario states it, or else what comes out.
@@ -152,6 +164,7 @@ const Line& deciding(std::span<const ordered_json> summaries) {
 // How the tails of two runs compare: "TTFT p99 2003 ms against 2013, TPOT p99 13.2 ms against 36.7".
 std::string tails(const ordered_json& a, const ordered_json& b) {
   std::string text;
+  if (is_saturated(a) || is_saturated(b)) return text;
   for (const auto& [label, pointer] :
        {std::pair{"TTFT", "/metrics/ttft_ms/p99"}, {"TPOT", "/metrics/tpot_ms/p99"}}) {
     const auto ours = number_at(a, pointer);
@@ -236,17 +249,19 @@ std::string verdict(std::span<const ordered_json> summaries) {
 }  // namespace
 
 void print_summary(const ordered_json& summary, std::ostream& out) {
-  Table table({{"ms"}, {"mean"}, {"p50"}, {"p90"}, {"p95"}, {"p99"}}, summary.at("name").get<std::string>());
-  for (const char* metric : {"ttft", "tpot", "itl", "e2el", "queue_wait", "hand_off_wait"}) {
-    const ordered_json& m = summary.at("metrics").at(std::string(metric) + "_ms");
-    if (m.is_null()) continue;
-    std::vector<std::string> row{metric};
-    for (const char* statistic : {"mean", "p50", "p90", "p95", "p99"})
-      row.push_back(show_number(m.at(statistic).get<double>(), 5));
-    table.add(row);
+  if (!is_saturated(summary)) {
+    Table table({{"ms"}, {"mean"}, {"p50"}, {"p90"}, {"p95"}, {"p99"}},
+                summary.at("name").get<std::string>());
+    for (const char* metric : {"ttft", "tpot", "itl", "e2el", "queue_wait", "hand_off_wait"}) {
+      const ordered_json& m = summary.at("metrics").at(std::string(metric) + "_ms");
+      if (m.is_null()) continue;
+      std::vector<std::string> row{metric};
+      for (const char* statistic : {"mean", "p50", "p90", "p95", "p99"})
+        row.push_back(show_number(m.at(statistic).get<double>(), 5));
+      table.add(row);
+    }
+    out << table << '\n';
   }
-  out << table;
-  out << '\n';
   Table totals({{""}, {"value"}});
   for (const Line& line : kLines)
     if (line.pointer.find("_ms/") == std::string_view::npos && number_at(summary, line.pointer))
@@ -278,7 +293,8 @@ void print_comparison(std::span<const ordered_json> summaries, std::ostream& out
       any = any || value;
       row.push_back(cell(line, summaries[i]));
       if (i == 0) continue;
-      const bool comparable = baseline && value && *baseline != 0;
+      const bool meaningless = is_meaningless(line, summaries[0]) || is_meaningless(line, summaries[i]);
+      const bool comparable = baseline && value && *baseline != 0 && !meaningless;
       const double change = comparable ? (*value / *baseline - 1) * 100 : 0;
       std::string text = !comparable               ? "-"
                          : std::abs(change) < 0.05 ? "0"

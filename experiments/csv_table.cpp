@@ -47,11 +47,16 @@ CsvTable CsvTable::read(const std::filesystem::path& file) {
   int number = 0;
   while (std::getline(in, line)) {
     ++number;
+    constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+    if (number == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
     if (line.empty() || line == "\r") continue;
     const std::string where = table.file_ + ":" + std::to_string(number);
     auto fields = split(line, where);
     if (table.columns_.empty()) {
       table.columns_ = std::move(fields);
+      for (const std::string& column : table.columns_)
+        if (std::ranges::count(table.columns_, column) > 1)
+          throw ConfigError(where + ": names the column '" + column + "' twice");
       continue;
     }
     if (fields.size() != table.columns_.size())
@@ -103,6 +108,15 @@ double CsvTable::number(std::size_t row, std::string_view column, double least) 
   if (!value)
     throw ConfigError(file_ + ":" + std::to_string(lines_[row]) + ": " + std::string(column) + ": is empty");
   return *value;
+}
+
+std::int64_t CsvTable::count(std::size_t row, std::string_view column, std::int64_t most) const {
+  const double value = number(row, column, 1);
+  const std::string where = file_ + ":" + std::to_string(lines_[row]) + ": " + std::string(column) + ": '" +
+                            text(row, column) + "' ";
+  if (value > static_cast<double>(most)) throw ConfigError(where + "must be at most " + std::to_string(most));
+  if (value != std::floor(value)) throw ConfigError(where + "must be a whole number");
+  return static_cast<std::int64_t>(value);
 }
 
 }  // namespace disagg

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -11,7 +12,8 @@ namespace disagg {
 // A CSV file with a header line, held as text. Messages name file and line. Fields may be quoted.
 class CsvTable {
  public:
-  // Throws ConfigError: missing, empty, a row with another number of fields than the header.
+  // Throws ConfigError: missing, empty, a column named twice, a row with another number of fields than the
+  // header.
   static CsvTable read(const std::filesystem::path& file);
 
   const std::string& file() const { return file_; }
@@ -28,6 +30,8 @@ class CsvTable {
   // cell.
   std::optional<double> find_number(std::size_t row, std::string_view column, double least) const;
   double number(std::size_t row, std::string_view column, double least) const;
+  // A whole number from 1 to `most`, or ConfigError likewise.
+  std::int64_t count(std::size_t row, std::string_view column, std::int64_t most) const;
 
  private:
   std::optional<std::size_t> index(std::string_view column) const;

@@ -189,6 +189,8 @@ void print_validation(const Validation& validation, const std::vector<std::strin
     for (const auto& [reason, count] : reasons) out << "  " << count << " x " << reason << '\n';
   }
   for (const std::string& note : validation.notes) out << note << '\n';
+  if (!validation.fitted.empty())
+    out << "Fitted numbers behind the predictions: " << fitted_numbers_sentence(validation.fitted) << ".\n";
 }
 
 ordered_json validation_json(const Validation& validation, const std::vector<std::string>& by) {
@@ -220,6 +222,7 @@ ordered_json validation_json(const Validation& validation, const std::vector<std
     missing.push_back({{"id", row.id}, {"line", row.line}, {"reason", row.reason}});
   j["not_predicted"] = missing;
   j["notes"] = validation.notes;
+  j["fitted"] = fitted_numbers_json(validation.fitted);
   return j;
 }
 
@@ -261,7 +264,8 @@ std::vector<std::string> broken_limits(const Validation& validation, const std::
       const std::vector<std::string_view> known(validation.metrics.begin(), validation.metrics.end());
       throw ConfigError("--max-median-ape: metric " + unknown_word(name, known));
     }
-    if (most < 0) throw ConfigError("--max-median-ape: '" + limit + "' is not METRIC=PERCENT, as in tpot=10");
+    if (!(most >= 0))
+      throw ConfigError("--max-median-ape: '" + limit + "' is not METRIC=PERCENT, as in tpot=10");
     const ErrorSummary errors = summarise_errors(all_rows(validation), *metric);
     if (errors.rows == 0) {
       broken.push_back(*metric + ": no row was predicted");

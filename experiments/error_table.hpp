@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/fitted_numbers.hpp"
+
 namespace disagg {
 
 // Statistics of |predicted / measured - 1| over rows, in percent. bias: median of predicted / measured - 1.
@@ -38,7 +40,8 @@ struct Validation {
   std::vector<std::string> metrics;  // in order of display
   std::vector<ComparedRow> rows;
   std::vector<UnpredictedRow> unpredicted;
-  std::vector<std::string> notes;  // what a reader must know to judge the figures
+  std::vector<std::string> notes;       // what a reader must know to judge the figures
+  std::vector<FittedNumbers> fitted{};  // all that stands behind the predictions
 };
 
 ErrorSummary summarise_errors(const std::vector<const ComparedRow*>& rows, const std::string& metric);
@@ -48,7 +51,8 @@ std::optional<double> rank_correlation(const std::vector<const ComparedRow*>& ro
 
 // Overall and grouped by the values of each list of columns together. The JSON has "overall" and "groups"
 // with METRIC.{rows, median_ape_percent, mean_ape_percent, p90_ape_percent, worst_ape_percent, bias_percent},
-// "rows" with id, predicted, measured, ape_percent, and "not_predicted" with id, line, reason.
+// "rows" with id, predicted, measured, ape_percent, and "not_predicted" with id, line, reason,
+// and "fitted" as fitted_numbers_json() has it.
 void print_validation(const Validation& validation, const std::vector<std::string>& by, std::ostream& out);
 nlohmann::ordered_json validation_json(const Validation& validation, const std::vector<std::string>& by);
 std::string validation_csv(const Validation& validation);

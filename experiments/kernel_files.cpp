@@ -41,12 +41,17 @@ const FormatNames kCollectiveBytes{{"half", "2"}, {"bfloat16", "2"}, {"int8", "1
 
 constexpr double kRanksOfNode = 8;  // of the DeepEP benchmark
 
+constexpr std::int64_t kMostElements = 1'000'000'000'000;  // of any dimension or message
+constexpr std::int64_t kMostLoops = 65'536;                // of what is walked one by one: sequences, experts
+
 // One row of a table. Numbers are positive: counts of at least 1, times of at least a nanosecond.
 class Row {
  public:
   Row(const CsvTable& table, std::size_t row) : table_(table), row_(row) {}
 
-  double count(std::string_view column) const { return table_.number(row_, column, 1); }
+  double count(std::string_view column, std::int64_t most = kMostElements) const {
+    return static_cast<double>(table_.count(row_, column, most));
+  }
   double number(std::string_view column) const { return table_.number(row_, column, 0); }
   double seconds(std::string_view column, double unit) const {
     return table_.number(row_, column, 1e-9 / unit) * unit;
@@ -117,7 +122,7 @@ const std::vector<std::string_view> kAttentionGroup{"num_heads", "num_key_value_
 void read_decode_attention(const Row& row, Sink& sink) {
   const std::string_view format = row.format("kv_cache_dtype", kKvFormats);
   KernelSample sample{.format = std::string(format), .group = row.joined(kAttentionGroup), .shape = {}};
-  DecodeAttentionShape shape{.batch = row.count("batch_size"),
+  DecodeAttentionShape shape{.batch = row.count("batch_size", kMostLoops),
                              .heads = row.count("num_heads"),
                              .kv_heads = row.count("num_key_value_heads"),
                              .head_dim = row.count("head_dim"),
@@ -143,7 +148,7 @@ void read_prefill_attention(const Row& row, Sink& sink) {
                               .head_dim = row.count("head_dim"),
                               .window = row.number("window_size"),
                               .packed = row.text("kernel_source").find("trtllm") == std::string::npos};
-  const double batch = row.count("batch_size"), length = row.count("isl");
+  const double batch = row.count("batch_size", kMostLoops), length = row.count("isl");
   shape.tokens = batch * length;
   shape.longest = length;
   shape.pairs = batch * query_key_pairs({.tokens = static_cast<TokenCount>(shape.window), .chunked = false},
@@ -165,7 +170,7 @@ void read_latent_decode(const Row& row, Sink& sink) {
   const std::string_view format = row.format("kv_cache_dtype", kKvFormats);
   sink.samples.push_back({.format = std::string(format),
                           .group = row.joined(kLatentGroup),
-                          .shape = LatentDecodeShape{.batch = row.count("batch_size"),
+                          .shape = LatentDecodeShape{.batch = row.count("batch_size", kMostLoops),
                                                      .heads = row.count("num_heads"),
                                                      .context = row.count("isl") + row.number("step"),
                                                      .kv_bytes = format == "bf16" ? 2.0 : 1.0},
@@ -173,7 +178,7 @@ void read_latent_decode(const Row& row, Sink& sink) {
 }
 
 void read_latent_prefill(const Row& row, Sink& sink) {
-  const double batch = row.count("batch_size"), length = row.count("isl");
+  const double batch = row.count("batch_size", kMostLoops), length = row.count("isl");
   LatentPrefillShape shape{.heads = row.count("num_heads")};
   for (auto left = static_cast<std::int64_t>(batch); left > 0; --left)
     add_prompt(shape, length, length * (length + 1) / 2, length);
@@ -201,7 +206,7 @@ double exponent_of(const Row& row) {
 void read_experts(const Row& row, Sink& sink) {
   const std::string_view format = row.format("moe_dtype", kExpertFormats);
   const std::string& source = row.text("kernel_source");
-  const double experts = row.count("num_experts"), ranks = row.count("moe_ep_size");
+  const double experts = row.count("num_experts", kMostLoops), ranks = row.count("moe_ep_size", kMostLoops);
   ExpertsShape shape{.hidden = row.count("hidden_size"),
                      .width = row.count("inter_size") / row.count("moe_tp_size"),
                      .matrices = source.ends_with("nongated") ? 2.0 : 3.0,
@@ -258,7 +263,7 @@ ExchangeShape exchange_of(const Row& row) {
   return {.tokens = row.count("num_token"),
           .hidden = row.count("hidden_size"),
           .experts_per_token = row.count("num_topk"),
-          .experts = row.count("num_experts"),
+          .experts = row.count("num_experts", kMostLoops),
           .ranks = kRanksOfNode * row.count("node_num")};
 }
 

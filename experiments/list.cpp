@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "embedded.hpp"
+#include "experiments/fitted_numbers.hpp"
 #include "experiments/table.hpp"
 #include "sim/base/config.hpp"
 #include "sim/hardware/accelerator.hpp"
@@ -230,6 +231,17 @@ Json precisions_json() {
   return rows;
 }
 
+void list_constants(std::ostream& out) {
+  Table table({{"of"}, {"what"}, {"numbers"}, {"fitted on"}});
+  std::size_t all = 0;
+  for (const FittedNumbers& numbers : fitted_numbers()) {
+    table.add({numbers.of, numbers.what, std::to_string(numbers.values.size()),
+               numbers.source.substr(0, numbers.source.find(": on the half"))});
+    all += numbers.values.size();
+  }
+  out << table << '\n' << all << " numbers in all; --json shows each with its value.\n";
+}
+
 struct Listing {
   std::string_view name;
   std::string_view summary;
@@ -247,6 +259,8 @@ constexpr auto kListings = std::to_array<Listing>({
      [] { return catalog_json(embedded::hardware_catalog, "memory"); }},
     {"calibration", "observed corrections and fits", list_calibration,
      [] { return catalog_json(embedded::hardware_catalog, "calibration"); }},
+    {"constants", "numbers fitted to measurements: software profiles and kernels", list_constants,
+     [] { return fitted_numbers_json(fitted_numbers()); }},
     {"precisions", "number formats of weights, activations and KV cache", list_precisions, precisions_json},
 });
 

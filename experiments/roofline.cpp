@@ -22,17 +22,6 @@ constexpr std::array<std::string_view, 3> kFormats{"table", "csv", "json"};
 
 double real(std::int64_t count) { return static_cast<double>(count); }
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return lower;
-}
-
-std::string short_name(const ModelSpec& model) {
-  return lower_case(model.name.substr(model.name.rfind('/') + 1));
-}
-
 std::size_t index_of(std::string_view option, std::string_view word,
                      std::span<const std::string_view> known) {
   const auto at = std::ranges::find(known, word);
@@ -107,7 +96,7 @@ Json row_json(const RooflineOptions& o, const PrecisionPlan& precision, const Mo
               const Accelerator& accelerator, Phase phase, TokenCount context, std::int64_t batch) {
   const RooflinePoint p = roofline_point(model, precision, accelerator, o.machine, phase, context, batch);
   const auto si = [](const auto& quantity) { return quantity ? Json(quantity->si) : Json(); };
-  return {{"model", short_name(model)},
+  return {{"model", short_name(model.name)},
           {"accelerator", accelerator.name},
           {"accelerators", o.machine},
           {"phase", name(phase)},
@@ -259,16 +248,15 @@ RooflinePoint roofline_point(const ModelSpec& model, const PrecisionPlan& precis
 }
 
 const ModelSpec& model_called(std::string_view option, std::string_view word) {
-  std::vector<std::string> names;
-  for (const ModelSpec& model : models()) {
-    names.push_back(short_name(model));
-    if (names.back() != lower_case(word) && lower_case(model.name) != lower_case(word)) continue;
-    if (const auto missing = model.not_modelled())
-      throw ConfigError(std::string(option) + ": " + model.name + ": " + *missing);
-    return model;
+  const ModelSpec* model = find_model(word);
+  if (model == nullptr) {
+    const std::vector<std::string> names = model_names();
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    throw ConfigError(std::string(option) + ": " + unknown_word(word, known));
   }
-  const std::vector<std::string_view> known(names.begin(), names.end());
-  throw ConfigError(std::string(option) + ": " + unknown_word(word, known));
+  if (const auto missing = model->not_modelled())
+    throw ConfigError(std::string(option) + ": " + model->name + ": " + *missing);
+  return *model;
 }
 
 const Accelerator& accelerator_called(std::string_view option, std::string_view word) {

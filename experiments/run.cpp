@@ -138,7 +138,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   if (options.folder) folder.emplace(*options.folder);
   Recorder recorder(scenario, source->kinds(), folder ? &*folder : nullptr, options.timeline);
 
-  Simulation simulation(std::move(scenario.platform));
+  Simulation simulation(std::move(scenario.platform), scenario.network_solver);
   scenario.cluster.single_steps = options.single_steps;
   Cluster cluster(std::move(scenario.cluster), simulation, recorder);
   scenario.cluster.seed = cluster.seed();
@@ -192,6 +192,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
                  .ended = simulation.now(),
                  .trace_hash = source->trace_hash(),
                  .notes = source->notes(),
+                 .queue_growth = source->concurrency() ? std::nullopt : queue_growth(series.queue()),
                  .single_steps = options.single_steps};
   for (std::size_t i = 0; i < replicas; ++i)
     facts.usage.push_back(warm ? cluster.replicas()[i]->usage() - at_warm_up[i] : ReplicaUsage{});

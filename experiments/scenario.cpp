@@ -238,11 +238,6 @@ void check_roles(Reader& cluster, const std::vector<PoolSetup>& pools) {
   }
 }
 
-// Replicas whose KV cache may travel, by where from and where to.
-struct HandOffEnds {
-  std::vector<ReplicaId> from, to;
-};
-
 HandOffEnds hand_off_ends(const std::vector<PoolSetup>& pools, const RoutingPolicy& router) {
   const bool any_to_any =
       std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::any_to_any; }, router);
@@ -269,6 +264,8 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
 
   const auto topology_reader = cluster.variant("topology", "nvlink-hosts");
   const auto topology = topology_reader ? OneOf<TopologyPolicy>::read(*topology_reader) : std::nullopt;
+  const auto placement_reader = cluster.variant("placement", "packed");
+  const auto placement = placement_reader ? OneOf<PlacementPolicy>::read(*placement_reader) : std::nullopt;
   const auto router_reader = cluster.variant("router", "least-loaded");
   auto router = router_reader ? OneOf<RoutingPolicy>::read(*router_reader) : std::nullopt;
   const auto admission_reader = cluster.variant("admission", "unbounded");
@@ -287,13 +284,20 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
                  *router) &&
       std::ranges::none_of(scenario.cluster.pools, [](const PoolSetup& p) { return p.eviction.has_value(); }))
     cluster.fail("router", "looks into prefix caches, but no pool has a prefix_cache");
-  const PlacedCluster placed = place(*topology, scenario.cluster.pools, cluster);
+  PlacedCluster placed = place(*topology, scenario.cluster.pools, cluster, *placement);
   if (!cluster.problems().empty()) return;
-  const HandOffEnds ends = hand_off_ends(scenario.cluster.pools, *router);
-  if (ends.from.size() * ends.to.size() > kMostHandOffPairs) {
+  for (std::size_t i = 0; i < placed.pools.size(); ++i) {
+    Accelerator& accelerator = scenario.cluster.pools[i].shape.accelerator;
+    accelerator.scale_up_domain = placed.pools[i].scale_up_domain;
+    if (placed.pools[i].nic_bandwidth) accelerator.nic_bandwidth = placed.pools[i].nic_bandwidth;
+  }
+  for (const std::string& assumption : placed.fabric.assumptions) assume(assumption, scenario.assumptions);
+  HandOffEnds ends = hand_off_ends(scenario.cluster.pools, *router);
+  const auto flows = static_cast<std::size_t>(flows_per_hand_off(placed));
+  if (ends.from.size() * ends.to.size() * flows > kMostHandOffPairs) {
     cluster.fail("pools", "hand-offs between " + std::to_string(ends.from.size()) + " and " +
                               std::to_string(ends.to.size()) + " replicas are more pairs than the " +
-                              std::to_string(kMostHandOffPairs) + " whose routes are kept");
+                              std::to_string(kMostHandOffPairs / flows) + " whose routes are kept");
     return;
   }
   RoutedCluster routed = route_hand_offs(placed, ends.from, ends.to, costs_of(*hand_off).overhead);
@@ -302,7 +306,8 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
   scenario.cluster.hand_off = *hand_off;
   scenario.cluster.routes = std::move(routed.routes);
   scenario.platform = std::move(routed.platform);
-  scenario.hosts = placed.hosts;
+  scenario.placed = std::move(placed);
+  scenario.hand_offs = std::move(ends);
 }
 
 }  // namespace
@@ -329,6 +334,11 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
     horizon->done();
   }
   scenario.workload = read_workload(r, "workload");
+  if (auto network = r.object_or_empty("network")) {
+    if (const auto solver = network->variant("solver", "simgrid"))
+      scenario.network_solver = OneOf<NetworkSolver>::read(*solver).value_or(SimgridSolver{});
+    network->done();
+  }
   if (auto cluster = r.object("cluster")) read_cluster(*cluster, model, precision, scenario);
   r.done();
   problems.throw_if_any();

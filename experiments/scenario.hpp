@@ -30,6 +30,11 @@ struct Horizon {
   Seconds end() const { return measure ? warm_up + *measure : kNever; }
 };
 
+// Replicas whose KV cache may travel, by where from and where to.
+struct HandOffEnds {
+  std::vector<ReplicaId> from, to;
+};
+
 // A scenario, checked: everything that a run needs.
 struct Scenario {
   std::string name;
@@ -38,7 +43,9 @@ struct Scenario {
   std::string resolved;                               // JSON with all defaults, valid from any folder
   ClusterSetup cluster;
   Platform platform;
-  std::int64_t hosts = 0;
+  PlacedCluster placed;
+  HandOffEnds hand_offs;
+  NetworkSolver network_solver;
   std::unique_ptr<Workload> workload;
   Slo slo;
   Horizon horizon;

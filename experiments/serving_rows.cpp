@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "embedded.hpp"
 #include "sim/base/config.hpp"
@@ -17,12 +18,6 @@ using nlohmann::ordered_json;
 
 constexpr double kShortest = 0.8;       // of the nominal length
 constexpr double kPromptsPerSlot = 10;  // prompts of the benchmark for each request in flight
-
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 // Why a row cannot become a scenario.
 struct Unrepresentable {
@@ -42,20 +37,13 @@ bool matches(const ordered_json& match, const std::map<std::string, std::string>
   });
 }
 
-// "h100_sxm" is the catalog's "h100-sxm-80gb".
-const Accelerator* find_system(const std::string& system) {
-  std::string name = lower_case(system);
-  std::ranges::replace(name, '_', '-');
-  const Accelerator* found = nullptr;
-  for (const Accelerator& accelerator : accelerators()) {
-    if (accelerator.name == name) return &accelerator;
-    if (accelerator.name.starts_with(name + "-") && found == nullptr) found = &accelerator;
-  }
-  // Without the form factor: "b200" of "b200-sxm".
-  if (found == nullptr)
-    for (const Accelerator& accelerator : accelerators())
-      if (name.starts_with(accelerator.name + "-")) found = &accelerator;
-  return found;
+std::vector<std::string> words_of(std::string text) {
+  text = lower_case(text);
+  std::ranges::replace(text, '_', '-');
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  for (std::string word; std::getline(stream, word, '-');) words.push_back(word);
+  return words;
 }
 
 std::string number_format(const std::string& word) {
@@ -70,24 +58,22 @@ std::string number_format(const std::string& word) {
   return format;
 }
 
-const ModelSpec* catalog_model(std::string name) {
-  name = lower_case(name);
-  const auto same = [](const ModelSpec& model, const std::string& wanted) {
-    return lower_case(model.name) == wanted || lower_case(model.name).ends_with("/" + wanted);
-  };
-  // Suffixes that change the weights but not the shapes.
-  constexpr std::array<std::string_view, 12> kSuffixes{"-fp8",         "-nvfp4", "-fp4",          "-instruct",
-                                                       "-fp8-dynamic", "-awq",   "-bf16",         "-0528",
-                                                       "-fp4-v2",      "-hf",    "-instruct-fp8", "-mxfp4"};
-  for (const ModelSpec& model : models())
-    if (same(model, name)) return &model;
-  for (const std::string_view suffix : kSuffixes) {
-    if (!name.ends_with(suffix)) continue;
-    const std::string shorter = name.substr(0, name.size() - suffix.size());
-    for (const ModelSpec& model : models())
-      if (same(model, shorter) || same(model, shorter.substr(shorter.rfind('/') + 1))) return &model;
+// Measurements name checkpoints; the catalog, shapes. Suffixes of tuning and of number formats leave the
+// shapes alone, and so does the publisher of a converted checkpoint.
+const ModelSpec* catalog_model(std::string_view path) {
+  constexpr std::array<std::string_view, 11> kSuffixes{"-instruct", "-chat",  "-it",          "-hf",
+                                                       "-bf16",     "-fp8",   "-fp8-dynamic", "-nvfp4",
+                                                       "-fp4",      "-mxfp4", "-awq"};
+  std::string name = lower_case(path.substr(path.rfind('/') + 1));
+  while (true) {
+    if (const ModelSpec* model = find_model(name)) return model;
+    if (const ModelSpec* model = find_model(name + "-instruct")) return model;
+    if (name.ends_with("-v2")) name.resize(name.size() - 3);  // of a converted checkpoint
+    const auto suffix =
+        std::ranges::find_if(kSuffixes, [&](std::string_view s) { return name.ends_with(s); });
+    if (suffix == kSuffixes.end()) return nullptr;
+    name.resize(name.size() - suffix->size());
   }
-  return nullptr;
 }
 
 struct ResolvedModel {
@@ -122,16 +108,25 @@ ResolvedModel resolve_model(const std::string& path, const ServingRowOptions& op
   return {model->name, model->published_quantization};
 }
 
-std::int64_t whole(const CsvTable& table, std::size_t row, std::string_view column) {
-  const auto value = table.find_number(row, column, 0);
-  return value && *value >= 1 ? static_cast<std::int64_t>(std::llround(*value)) : 1;
+constexpr std::int64_t kMostTokens = 100'000'000;
+constexpr std::int64_t kMostInFlight = 100'000;
+constexpr std::int64_t kMostRanks = 65'536;
+
+// A size of the deployment. Files leave out, or leave empty, the kinds of parallelism that were not used.
+std::int64_t size_of(const CsvTable& table, std::size_t row, const std::string& column) {
+  return table.text(row, column).empty() ? 1 : table.count(row, column, kMostRanks);
+}
+// One without which nothing is known about the deployment.
+std::int64_t needed_size(const CsvTable& table, std::size_t row, const std::string& column) {
+  if (table.text(row, column).empty()) throw Unrepresentable{column + " is not given"};
+  return table.count(row, column, kMostRanks);
 }
 
 ordered_json parallelism(const CsvTable& table, std::size_t row, const std::string& prefix) {
-  return {{"tp", whole(table, row, prefix + "tp_size")},
-          {"pp", whole(table, row, prefix + "pp_size")},
-          {"dp_attention", whole(table, row, prefix + "attention_dp_size")},
-          {"ep", whole(table, row, prefix + "moe_ep_size")}};
+  return {{"tp", needed_size(table, row, prefix + "tp_size")},
+          {"pp", size_of(table, row, prefix + "pp_size")},
+          {"dp_attention", size_of(table, row, prefix + "attention_dp_size")},
+          {"ep", size_of(table, row, prefix + "moe_ep_size")}};
 }
 
 std::int64_t rounded_up(double value, std::int64_t step) {
@@ -186,11 +181,11 @@ class RowReader {
         result.columns[column] = table_.text(row_, column);
     result.ttft_ms = positive("silicon_ttft_ms");
     result.tpot_ms = positive("silicon_tpot_ms");
-    isl_ = positive("isl");
-    osl_ = positive("osl");
-    concurrency_ = positive("concurrency");
+    isl_ = static_cast<double>(table_.count(row_, "isl", kMostTokens));
+    osl_ = static_cast<double>(table_.count(row_, "osl", kMostTokens));
+    concurrency_ = static_cast<double>(table_.count(row_, "concurrency", kMostInFlight));
     result.concurrency = concurrency_;
-    result.suspect = table_.text(row_, "topology_suspect") == "1";
+    result.suspect = table_.find_number(row_, "topology_suspect", 0).value_or(0) != 0;
     try {
       write_scenario(result);
     } catch (const Unrepresentable& problem) {
@@ -209,6 +204,7 @@ class RowReader {
   }
 
   void write_scenario(ServingRow& result) const {
+    if (osl_ * kShortest < 2) throw Unrepresentable{"osl leaves no second token to time"};
     const std::string engine = lower_case(table_.text(row_, "backend"));
     if (engine != "vllm" && engine != "sglang" && engine != "trtllm")
       throw Unrepresentable{"no software profile for backend '" + table_.text(row_, "backend") + "'"};
@@ -216,6 +212,7 @@ class RowReader {
     const Accelerator* accelerator = find_system(table_.text(row_, "system"));
     if (accelerator == nullptr)
       throw Unrepresentable{"system '" + table_.text(row_, "system") + "' is not in the catalog"};
+    result.accelerator = accelerator->name;
     const std::string mode = table_.text(row_, "mode");
     if (mode != "agg" && mode != "disagg")
       throw Unrepresentable{"mode '" + mode + "' is neither agg nor disagg"};
@@ -226,7 +223,7 @@ class RowReader {
       draft["mixed"] = pool("mixed", engine, result.engine, *accelerator, "", 1, launched);
     } else {
       for (const std::string role : {"prefill", "decode"}) {
-        const std::int64_t workers = whole(table_, row_, role + "_num_workers");
+        const std::int64_t workers = needed_size(table_, row_, role + "_num_workers");
         draft[role] = pool(role, engine, result.engine, *accelerator, role + "_", workers, launched);
       }
       draft["hand_off"] = {{"kind", "whole"}, {"first_token", "decode"}};
@@ -323,6 +320,18 @@ class RowReader {
 };
 
 }  // namespace
+
+const Accelerator* find_system(const std::string& system) {
+  std::vector<std::string> wanted = words_of(system);
+  if (wanted.size() > 1) std::erase(wanted, "sxm");
+  for (const Accelerator& accelerator : accelerators()) {
+    const std::vector<std::string> words = words_of(accelerator.name);
+    const auto has = [&](const std::string& word) { return std::ranges::count(words, word) > 0; };
+    if (!wanted.empty() && wanted.front() == words.front() && std::ranges::all_of(wanted, has))
+      return &accelerator;
+  }
+  return nullptr;
+}
 
 std::vector<ServingRow> read_serving_rows(const CsvTable& table, const ServingRowOptions& options) {
   table.require({"id", "backend", "model_path", "system", "mode", "isl", "osl", "concurrency",

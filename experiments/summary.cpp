@@ -4,6 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "sim/base/one_of.hpp"
 #include "sim/base/text.hpp"
 #include "version.hpp"
 
@@ -223,6 +224,9 @@ ordered_json summarise(const RunFacts& facts) {
   const bool caching =
       std::ranges::any_of(pools, [](const PoolSetup& pool) { return pool.eviction.has_value(); });
   j["metrics"] = facts.metrics.json(accelerators, decode_accelerators, caching);
+  j["metrics"]["saturated"] = facts.queue_growth.has_value();
+  j["metrics"]["queue_growth_requests_per_s"] =
+      facts.queue_growth ? ordered_json(*facts.queue_growth) : ordered_json(nullptr);
   ordered_json by_pool;
   for (std::uint32_t p = 0; p < pools.size(); ++p)
     by_pool[pools[p].name] = pool_json(pools[p], facts.cluster.work(PoolId{p}), totals(facts, PoolId{p}));
@@ -236,7 +240,7 @@ ordered_json summarise(const RunFacts& facts) {
   j["cluster"] = {
       {"accelerators", accelerators},
       {"decode_accelerators", decode_accelerators},
-      {"hosts", facts.scenario.hosts},
+      {"hosts", facts.scenario.placed.hosts},
       {"rent_usd_per_hour", cost ? ordered_json(*cost) : ordered_json(nullptr)},
       {"usd_per_million_output_tokens",
        cost && output_rate > 0 ? ordered_json(*cost / 3600 / output_rate * 1e6) : ordered_json(nullptr)}};
@@ -248,6 +252,7 @@ ordered_json summarise(const RunFacts& facts) {
   }
   std::sort(sources.begin(), sources.end());
   sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
+  const std::string solver(OneOf<NetworkSolver>::names[facts.scenario.network_solver.index()]);
   j["provenance"] = {{"version", version()},
                      {"scenario_hash", facts.scenario.hash},
                      {"trace_hash", facts.trace_hash},
@@ -257,7 +262,7 @@ ordered_json summarise(const RunFacts& facts) {
                      {"slo_hash", facts.scenario.slo_hash},
                      {"horizon_hash", facts.scenario.horizon_hash},
                      {"mode", facts.single_steps ? "steps" : "spans"},
-                     {"network", "simgrid, max-min fair"},
+                     {"network", solver + ", max-min fair"},
                      {"first_token", "emitted when the prefill ends, before the KV hand-off"},
                      {"datasheets", sources},
                      {"assumed", facts.scenario.assumptions},

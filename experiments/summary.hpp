@@ -23,6 +23,7 @@ struct RunFacts {
   Seconds ended{};
   std::string trace_hash;
   std::vector<std::string> notes;
+  std::optional<double> queue_growth;  // requests per second, of an overloaded run
   bool single_steps = false;
 };
 

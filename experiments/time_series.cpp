@@ -7,6 +7,7 @@ namespace disagg {
 TimeSeries::Sample TimeSeries::state(Seconds time, const Cluster& cluster, const Simulation& simulation) {
   Sample sample{.time = time,
                 .flows = simulation.flows_in_flight(),
+                .arrived = cluster.counts().arrived,
                 .pools = std::vector<PoolState>(cluster.pools().size())};
   for (std::uint32_t i = 0; i < cluster.replicas().size(); ++i) {
     const Replica& replica = *cluster.replicas()[i];
@@ -35,6 +36,19 @@ void TimeSeries::sample(const Cluster& cluster, const Simulation& simulation) {
     next_ = samples_.back().time;
   }
   next_ += interval_;
+}
+
+std::vector<QueueSample> TimeSeries::queue() const {
+  std::vector<QueueSample> queue;
+  queue.reserve(samples_.size());
+  for (const Sample& sample : samples_) {
+    std::int64_t waiting = 0;
+    for (const PoolState& pool : sample.pools) waiting += pool.waiting;
+    queue.push_back({.time = sample.time,
+                     .arrived = static_cast<double>(sample.arrived),
+                     .waiting = static_cast<double>(waiting)});
+  }
+  return queue;
 }
 
 std::string TimeSeries::csv(const Cluster& cluster) const {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/saturation.hpp"
 #include "sim/serving/cluster.hpp"
 
 namespace disagg {
@@ -20,6 +21,7 @@ class TimeSeries {
   // Adds the state at the end of the run.
   void finish(const Cluster& cluster, const Simulation& simulation);
   std::string csv(const Cluster& cluster) const;
+  std::vector<QueueSample> queue() const;  // of all pools together
 
  private:
   struct PoolState {
@@ -30,6 +32,7 @@ class TimeSeries {
   struct Sample {
     Seconds time{};
     std::int64_t flows = 0;
+    std::int64_t arrived = 0;
     std::vector<PoolState> pools;
   };
   static Sample state(Seconds time, const Cluster& cluster, const Simulation& simulation);

@@ -2,17 +2,21 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "experiments/processes.hpp"
 #include "experiments/run.hpp"
 #include "experiments/scenario.hpp"
 #include "sim/base/config.hpp"
+#include "sim/service/kernel_constants.hpp"
 
 namespace disagg {
 namespace {
 
 using nlohmann::ordered_json;
 
+constexpr std::int64_t kMostTokens = 10'000'000;
+constexpr std::int64_t kMostSequences = 65'536;
 constexpr double kSaturated = 0.9;  // utilization above which queues, not service times, set the latency
 
 ServingPrediction predict(const ServingRow& row, const std::vector<std::string>& pool_overrides) {
@@ -37,6 +41,11 @@ ServingPrediction predict(const ServingRow& row, const std::vector<std::string>&
       prediction.short_of_kv = true;
   }
   return prediction;
+}
+
+// Whose fitted kernels serve an accelerator: its own, or its nearest relative's.
+std::string kernels_of(const std::string& accelerator) {
+  return kernel_constants(accelerator).gemm[static_cast<std::size_t>(Precision::bf16)]->accelerator;
 }
 
 }  // namespace
@@ -91,8 +100,11 @@ Validation validate_serving(const CsvTable& table, const ValidateOptions& option
     }
   }
   const auto predictions = predict_serving(rows, options.overrides, options.jobs, options.progress);
+  std::set<std::string> fitted;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const ServingRow& row = *rows[i];
+    fitted.insert(row.engine);
+    fitted.insert(kernels_of(row.accelerator));
     if (!predictions[i].error.empty()) {
       validation.unpredicted.push_back({row.id, row.line, predictions[i].error});
       continue;
@@ -103,6 +115,7 @@ Validation validate_serving(const CsvTable& table, const ValidateOptions& option
     compared.measured = {{"ttft_ms", row.ttft_ms}, {"tpot_ms", row.tpot_ms}};
     validation.rows.push_back(std::move(compared));
   }
+  validation.fitted = fitted_numbers(fitted);
   return validation;
 }
 
@@ -112,30 +125,33 @@ Validation validate_phases(const CsvTable& table, const std::string& software,
                  "prompt_time_ms", "token_time_ms"});
   Validation validation;
   validation.metrics = {"prefill_ms", "decode_ms"};
+  std::set<std::string> fitted;
   for (std::size_t i = 0; i < table.rows(); ++i) {
     const std::string id = table.text(i, "model") + "/" + table.text(i, "hardware") + "/tp" +
                            table.text(i, "tensor_parallel") + "/" + table.text(i, "prompt_size") + "x" +
                            table.text(i, "batch_size") + "+" + table.text(i, "token_size");
-    const auto prompt = static_cast<TokenCount>(table.number(i, "prompt_size", 1));
-    const auto batch = static_cast<std::int64_t>(table.number(i, "batch_size", 1));
-    const auto tokens = static_cast<TokenCount>(table.number(i, "token_size", 1));
+    const TokenCount prompt = table.count(i, "prompt_size", kMostTokens);
+    const std::int64_t batch = table.count(i, "batch_size", kMostSequences);
+    const TokenCount tokens = table.count(i, "token_size", kMostTokens);
     const double prompt_ms = table.number(i, "prompt_time_ms", 1e-9);
     const double token_ms = table.number(i, "token_time_ms", 1e-9);
-    std::string accelerator = table.text(i, "hardware");
-    for (const Accelerator& a : accelerators())
-      if (a.name == "a100-sxm-80gb" && accelerator == "a100-80gb") accelerator = a.name;
-    std::string model = table.text(i, "model");
-    if (model == "llama2-70b") model = "llama-2-70b-hf";
+    const Accelerator* accelerator = find_system(table.text(i, "hardware"));
+    if (accelerator == nullptr) {
+      validation.unpredicted.push_back(
+          {id, table.line(i), "hardware '" + table.text(i, "hardware") + "' is not in the catalog"});
+      continue;
+    }
+    fitted.insert(kernels_of(accelerator->name));
     const ordered_json scenario{
-        {"model", model},
+        {"model", table.text(i, "model")},
         {"cluster",
          {{"pools",
            {{{"name", "one"},
-             {"accelerator", accelerator},
+             {"accelerator", accelerator->name},
              {"replicas", 1},
              {"kv_capacity", "1 PB"},
              {"software", {{"extends", software}}},
-             {"parallelism", {{"tp", static_cast<std::int64_t>(table.number(i, "tensor_parallel", 1))}}}}}}}},
+             {"parallelism", {{"tp", table.count(i, "tensor_parallel", kMostSequences)}}}}}}}},
         {"workload",
          {{"kind", "synthetic"},
           {"arrivals", {{"kind", "closed-loop"}, {"concurrency", 1}}},
@@ -172,6 +188,8 @@ Validation validate_phases(const CsvTable& table, const std::string& software,
       validation.unpredicted.push_back({id, table.line(i), text.substr(0, text.find('\n'))});
     }
   }
+  fitted.insert(software);
+  validation.fitted = fitted_numbers(fitted);
   validation.notes.push_back("Software profile: " + software + ".");
   return validation;
 }
@@ -184,7 +202,7 @@ Validation validate_transfers(const CsvTable& table) {
   std::vector<double> measured;
   std::vector<TokenCount> tokens;
   for (std::size_t i = 0; i < table.rows(); ++i) {
-    tokens.push_back(static_cast<TokenCount>(table.number(i, "prompt_tokens", 1)));
+    tokens.push_back(table.count(i, "prompt_tokens", kMostTokens));
     measured.push_back(table.number(i, "transfer_time_ms", 1e-9));
   }
   run_forked(
@@ -228,6 +246,10 @@ Validation validate_transfers(const CsvTable& table) {
     row.measured["transfer_ms"] = measured[i];
     validation.rows.push_back(std::move(row));
   }
+  validation.notes.emplace_back(
+      "Every row is taken as Qwen3-8B between two replicas of TP 8 on H800 (one 200 Gb/s port each "
+      "accelerator); fitted "
+      "on such rows: hand_off.overhead and topology.nic_efficiency (`disagg list calibration`).");
   return validation;
 }
 

@@ -72,6 +72,7 @@ Validation validate_kernels(const std::vector<std::filesystem::path>& files,
   std::map<std::string, KernelConstants> constants;  // by accelerator of the samples
   std::vector<Prediction> predictions;
   std::map<std::pair<std::string, std::string>, std::size_t> borrowed;
+  std::set<std::string> used;
   for (const KernelSample& sample : measured.samples) {
     const std::string& name = options.constants_of.empty() ? sample.accelerator : options.constants_of;
     auto found = constants.find(name);
@@ -82,12 +83,14 @@ Validation validate_kernels(const std::vector<std::filesystem::path>& files,
                   .first;
     predictions.push_back(predict(found->second, sample));
     const std::string& fitted_to = predictions.back().fitted_to;
+    used.insert(fitted_to);
     if (!fitted_to.empty() && (fitted_to != sample.accelerator || fitted_to != name))
       ++borrowed[{std::string(sample.family) + " " +
                       (sample.format.empty() ? sample.operation : sample.format) + " on " +
                       sample.accelerator,
                   fitted_to}];
   }
+  if (!options.constants) validation.fitted = fitted_numbers(used);
   const auto floors = host_floors(measured.samples, predictions, validation.notes);
   for (const auto& [what, rows] : borrowed)
     validation.notes.push_back(what.first + ": constants of " + what.second +

@@ -1,189 +1,427 @@
 #include "topology/topology.hpp"
 
 #include <algorithm>
-#include <map>
+#include <unordered_map>
 #include <utility>
 
-namespace disagg {
+#include "sim/base/expect.hpp"
+#include "sim/base/hash.hpp"
 
-NvlinkHosts NvlinkHosts::read(Reader& r) {
-  NvlinkHosts topology;
-  topology.nic_bandwidth = r.find<BytesPerSecond>("nic_bandwidth", Range::positive);
-  // RDMA from end to end on InfiniBand NDR takes 1 to 2 us (hardware catalog, unverified).
-  topology.nic_latency = r.get_or<Seconds>("nic_latency", "2 us", Range::non_negative);
-  // Point-to-point latency observed by aiconfigurator's authors on NVLink systems (hardware catalog).
-  topology.nvlink_latency = r.get_or<Seconds>("nvlink_latency", "10 us", Range::non_negative);
-  // Fitted on Mooncake's transfers of KV caches over 8 RoCE NICs between H800 hosts (hardware catalog), from
-  // 20 MB at 0.69 of the nominal rate to 4.5 GB at 0.79.
-  topology.nic_efficiency = r.get_or<double>("nic_efficiency", "0.73", Range::fraction);
-  return topology;
+namespace disagg {
+namespace {
+
+// Share of a stage's ports that one request's KV cache goes through: those of its data-parallel rank.
+double held_share(const Parallelism& parallelism) {
+  return 1 / static_cast<double>(parallelism.dp_attention);
+}
+
+bool is_drawn(const TopologyPolicy& topology) {
+  return std::holds_alternative<InlineGraph>(topology) || std::holds_alternative<GraphmlFile>(topology);
+}
+
+// Accelerators that the scale-up link joins, for a pool on this topology.
+std::int64_t domain_on(const TopologyPolicy& topology, const Accelerator& accelerator) {
+  if (const auto* racks = std::get_if<Nvl72>(&topology)) return racks->domain;
+  if (is_drawn(topology)) return std::numeric_limits<std::int64_t>::max();  // what the drawn hosts have
+  return accelerator.scale_up_domain;
+}
+
+// Whether the accelerators have all links that replicas of this pool need.
+bool has_links(const TopologyPolicy& topology, const PoolSetup& pool, std::int64_t domain,
+               const std::string& where, Reader& r) {
+  const Accelerator& accelerator = pool.shape.accelerator;
+  const std::int64_t width = pool.shape.parallelism.per_stage();
+  const auto nics = nics_of(topology);
+  if (nics && width > domain && !accelerator.nic_bandwidth) {
+    r.fail("pools", where + std::to_string(width) + " accelerators a stage exceed the scale-up domain of " +
+                        std::to_string(domain) + ", and " + accelerator.name +
+                        " has no published NIC bandwidth to join several; give it inline");
+    return false;
+  }
+  if (width > 1 && !accelerator.scale_up_bandwidth) {
+    r.fail("pools", where + accelerator.name +
+                        " has no published scale-up bandwidth, which more than one accelerator a stage "
+                        "needs; give it inline");
+    return false;
+  }
+  if (pool.shape.parallelism.pp > 1 && !accelerator.scale_up_bandwidth && !accelerator.nic_bandwidth) {
+    r.fail("pools", where + accelerator.name +
+                        " has neither a published scale-up nor NIC bandwidth, one of which the stages of a "
+                        "pipeline need; give it inline");
+    return false;
+  }
+  const bool hands_off = pool.role != Role::mixed || !std::holds_alternative<NvlinkHosts>(topology);
+  if (nics && hands_off && !nics->bandwidth && !accelerator.nic_bandwidth) {
+    r.fail("pools",
+           where + accelerator.name + " has no published NIC bandwidth; give cluster.topology.nic_bandwidth");
+    return false;
+  }
+  if (!nics && !accelerator.scale_up_bandwidth) {
+    r.fail("pools",
+           where + accelerator.name +
+               " has no published scale-up bandwidth, over which it reaches its host's port; give it "
+               "inline");
+    return false;
+  }
+  return true;
+}
+
+FabricDemand demand_of(const TopologyPolicy& topology, std::span<const PoolSetup> pools,
+                       std::span<const std::int64_t> domains, const PlacementPolicy& placement) {
+  FabricDemand demand;
+  if (is_drawn(topology)) return demand;
+  for (std::size_t i = 0; i < pools.size(); ++i) {
+    demand.hosts += hosts_needed(pools[i], domains[i]);
+    demand.accelerators_per_host = std::max(demand.accelerators_per_host, domains[i]);
+    if (const auto nic = pools[i].shape.accelerator.nic_bandwidth)
+      demand.nic_bandwidth = std::max(demand.nic_bandwidth, *nic);
+  }
+  if (std::holds_alternative<OneRackPerPool>(placement))
+    demand.racks = static_cast<std::int64_t>(pools.size());
+  return demand;
+}
+
+bool touches(const TopologyGraph& graph, const TopologyEdgeId& e, TopologyVertexId host) {
+  return boost::source(e, graph) == host || boost::target(e, graph) == host;
+}
+
+// Gives a host NICs of the rate that the accelerators on it have; none when they have none.
+void fit_nics(Fabric& fabric, TopologyVertexId host, std::optional<BytesPerSecond> line_rate,
+              double efficiency) {
+  TopologyGraph& graph = fabric.graph;
+  const auto is_nic = [&](const TopologyEdgeId& e) { return graph[e].sharing != Sharing::shared; };
+  if (!line_rate) {
+    boost::remove_out_edge_if(host, is_nic, graph);
+    boost::remove_in_edge_if(host, is_nic, graph);
+    return;
+  }
+  const auto fit = [&](auto edges) {
+    for (auto [e, end] = edges; e != end; ++e) {
+      if (!is_nic(*e)) continue;
+      graph[*e].line_rate = *line_rate;
+      graph[*e].bandwidth = *line_rate * efficiency;
+    }
+  };
+  fit(boost::out_edges(host, graph));
+  fit(boost::in_edges(host, graph));
+}
+
+// Makes the graph in which flows are routed: of the fabric without the ports that belong to accelerators, and
+// the replicas with theirs.
+class Assembler {
+ public:
+  explicit Assembler(PlacedCluster& placed)
+      : placed_(placed), vertices_(boost::num_vertices(placed.fabric.graph), kNone) {
+    const TopologyGraph& fabric = placed.fabric.graph;
+    for (auto [v, end] = boost::vertices(fabric); v != end; ++v)
+      if (fabric[*v].accelerators == 0) copy(*v);
+  }
+
+  TopologyVertexId add(const PlacedPart& part, const Accelerator& accelerator) {
+    const TopologyGraph& fabric = placed_.fabric.graph;
+    const TopologyVertexId host = placed_.fabric.hosts[part.host];
+    if (vertices_[host] == kNone) copy(host);
+    const auto vertex = boost::add_vertex(
+        {part.name, VertexKind::accelerators, part.accelerators, fabric[host].rack}, placed_.graph);
+    if (accelerator.scale_up_bandwidth)
+      connect(placed_.graph, vertex, vertices_[host],
+              {.name = {},
+               .medium = Medium::nvlink,
+               .bandwidth = *accelerator.scale_up_bandwidth,
+               .latency = placed_.fabric.scale_up_latency / 2,
+               .line_rate = *accelerator.scale_up_bandwidth,
+               .ports = part.accelerators,
+               .sharing = Sharing::shared,
+               .accelerator = 0,
+               .energy = {},
+               .id = 0});
+    // In the order in which the fabric lists the host's ports; both directions are there.
+    for (auto [e, end] = boost::out_edges(host, fabric); e != end; ++e)
+      if (const auto port = port_of(part, fabric[*e]))
+        connect_one_way(placed_.graph, vertex, vertices_[boost::target(*e, fabric)], *port);
+    for (auto [e, end] = boost::in_edges(host, fabric); e != end; ++e)
+      if (const auto port = port_of(part, fabric[*e]))
+        connect_one_way(placed_.graph, vertices_[boost::source(*e, fabric)], vertex, *port);
+    return vertex;
+  }
+
+  void finish() {
+    const TopologyGraph& fabric = placed_.fabric.graph;
+    for (const TopologyVertexId host : placed_.fabric.hosts) {
+      if (vertices_[host] != kNone) {
+        ++placed_.hosts;
+      } else {
+        copy(host);
+      }
+    }
+    for (auto [e, end] = boost::edges(fabric); e != end; ++e)
+      if (fabric[*e].sharing == Sharing::shared)
+        connect_one_way(placed_.graph, vertices_[boost::source(*e, fabric)],
+                        vertices_[boost::target(*e, fabric)], fabric[*e]);
+  }
+
+ private:
+  static constexpr TopologyVertexId kNone = std::numeric_limits<TopologyVertexId>::max();
+
+  void copy(TopologyVertexId v) { vertices_[v] = boost::add_vertex(placed_.fabric.graph[v], placed_.graph); }
+
+  // The share of a host's edge that belongs to this part of a replica.
+  static std::optional<TopologyEdge> port_of(const PlacedPart& part, TopologyEdge edge) {
+    switch (edge.sharing) {
+      case Sharing::shared:
+        return std::nullopt;
+      case Sharing::per_accelerator:
+        edge.ports = part.accelerators;
+        return edge;
+      case Sharing::one_accelerator:
+        if (edge.accelerator < part.first || edge.accelerator >= part.first + part.accelerators)
+          return std::nullopt;
+        return edge;
+    }
+    return std::nullopt;
+  }
+
+  PlacedCluster& placed_;
+  std::vector<TopologyVertexId> vertices_;  // of the fabric, in the placed graph
+};
+
+// What one accelerator of a host can send into the network: its own ports and its part of the shared ones.
+BytesPerSecond injection(const Fabric& fabric, TopologyVertexId host) {
+  BytesPerSecond sum{};
+  for (auto [e, end] = boost::out_edges(host, fabric.graph); e != end; ++e)
+    sum += fabric.graph[*e].line_rate * static_cast<double>(fabric.graph[*e].ports);
+  return sum / static_cast<double>(fabric.graph[host].accelerators);
+}
+
+}  // namespace
+
+PlacedCluster place(const TopologyPolicy& topology, std::span<const PoolSetup> pools, Reader& r,
+                    const PlacementPolicy& policy) {
+  PlacedCluster placed;
+  std::vector<std::int64_t> domains;
+  domains.reserve(pools.size());
+  for (std::size_t i = 0; i < pools.size(); ++i) {
+    domains.push_back(domain_on(topology, pools[i].shape.accelerator));
+    has_links(topology, pools[i], domains[i],
+              "pools[" + std::to_string(i) + "] (" + pools[i].name + "): ", r);
+  }
+  if (!r.problems().empty()) return placed;
+  placed.fabric = build_fabric(topology, demand_of(topology, pools, domains, policy), r);
+  if (!r.problems().empty()) return placed;
+  const Placement placement = place_replicas(policy, placed.fabric, name_of(topology), pools, domains, r);
+  if (!r.problems().empty()) return placed;
+
+  const auto nics = nics_of(topology);
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < pools.size(); ++i) {
+    const Accelerator& accelerator = pools[i].shape.accelerator;
+    PoolLinks& links = placed.pools.emplace_back();
+    links.scale_up_domain = domains[i];
+    const auto replicas = std::span(placement).subspan(first, static_cast<std::size_t>(pools[i].replicas));
+    first += replicas.size();
+    if (placed.fabric.nics_of_accelerators)
+      for (const auto& parts : replicas)
+        for (const PlacedPart& part : parts)
+          fit_nics(placed.fabric, placed.fabric.hosts[part.host], accelerator.nic_bandwidth,
+                   nics->efficiency);
+    if (std::holds_alternative<NvlinkHosts>(topology)) continue;
+    if (nics) {
+      links.nic_bandwidth = nics->bandwidth;
+    } else {
+      links.nic_bandwidth = injection(placed.fabric, placed.fabric.hosts[replicas.front().front().host]);
+    }
+  }
+  Assembler assembler(placed);
+  std::size_t replica = 0;
+  for (const PoolSetup& pool : pools) {
+    for (std::int64_t n = 0; n < pool.replicas; ++n) {
+      auto& parts = placed.replicas.emplace_back();
+      for (const PlacedPart& part : placement[replica++])
+        parts.push_back({.vertex = assembler.add(part, pool.shape.accelerator),
+                         .begin = part.begin,
+                         .end = part.end,
+                         .held_share = held_share(pool.shape.parallelism),
+                         .host = part.host});
+    }
+  }
+  assembler.finish();
+  return placed;
 }
 
 namespace {
 
-struct Placer {
-  const NvlinkHosts& topology;
-  PlacedCluster placed;
-  TopologyVertexId network;
-  TopologyVertexId host = 0;
-  std::int64_t free = 0;  // accelerators of the current host
-
-  explicit Placer(const NvlinkHosts& policy)
-      : topology(policy),
-        network(boost::add_vertex({"switch", VertexKind::network_switch, 0}, placed.graph)) {}
-
-  void open_host(const Accelerator& accelerator) {
-    host = boost::add_vertex({"host-" + std::to_string(placed.hosts++), VertexKind::scale_up_switch, 0},
-                             placed.graph);
-    free = accelerator.scale_up_domain;
-  }
-
-  void place_replica(const PoolSetup& pool, std::int64_t number) {
-    const Accelerator& accelerator = pool.shape.accelerator;
-    const Parallelism& parallelism = pool.shape.parallelism;
-    const auto stages = static_cast<double>(parallelism.pp);
-    // Stages fill the hosts in order; a replica that fits into one host is never spread over two.
-    const bool fits_one_host = parallelism.accelerators() <= accelerator.scale_up_domain;
-    if (fits_one_host && free < parallelism.accelerators()) open_host(accelerator);
-    auto& parts = placed.replicas.emplace_back();
-    for (std::int64_t stage = 0; stage < parallelism.pp;) {
-      if (parallelism.per_stage() > accelerator.scale_up_domain) {
-        place_wide_stage(pool, number, stage++);
-        continue;
+class Router {
+ public:
+  explicit Router(const PlacedCluster& cluster)
+      : cluster_(cluster),
+        graph_(cluster.graph),
+        links_(boost::num_edges(graph_)),
+        hashes_(boost::num_vertices(graph_)),
+        sends_(hashes_.size()),
+        receives_(hashes_.size()),
+        endpoints_(hashes_.size()) {
+    for (auto [v, last] = boost::vertices(graph_); v != last; ++v) {
+      hashes_[*v] = Hash{}.add(graph_[*v].name).value();
+      for (auto [e, end] = boost::out_edges(*v, graph_); e != end; ++e) {
+        links_[graph_[*e].id] = LinkId{static_cast<std::uint32_t>(routed_.platform.links.size())};
+        routed_.platform.links.push_back({graph_[*e].name, graph_[*e].capacity()});
+        if (graph_[*e].sharing != Sharing::one_accelerator) continue;
+        sends_[*v].push_back(*e);
+        receives_[boost::target(*e, graph_)].push_back(*e);
       }
-      if (free < parallelism.per_stage()) open_host(accelerator);
-      const std::int64_t here = std::min(parallelism.pp - stage, free / parallelism.per_stage());
-      const std::int64_t accelerators = here * parallelism.per_stage();
-      free -= accelerators;
-      std::string name = pool.name + "[" + std::to_string(number) + "]";
-      if (!fits_one_host) name += "." + std::to_string(parts.size());
-      parts.push_back({add_accelerators(accelerator, name, accelerators), static_cast<double>(stage) / stages,
-                       static_cast<double>(stage + here) / stages, held_share(parallelism)});
-      stage += here;
     }
   }
 
-  // A stage wider than the scale-up domain takes whole hosts, and each holds its part of the stage's KV
-  // cache.
-  void place_wide_stage(const PoolSetup& pool, std::int64_t number, std::int64_t stage) {
-    const Accelerator& accelerator = pool.shape.accelerator;
-    const Parallelism& parallelism = pool.shape.parallelism;
-    const auto width = static_cast<double>(parallelism.per_stage());
-    auto& parts = placed.replicas.back();
-    for (std::int64_t done = 0; done < parallelism.per_stage(); done += accelerator.scale_up_domain) {
-      const std::int64_t here = std::min(accelerator.scale_up_domain, parallelism.per_stage() - done);
-      open_host(accelerator);
-      free = 0;
-      const auto at = [&](std::int64_t accelerators) {
-        return (static_cast<double>(stage) + static_cast<double>(accelerators) / width) /
-               static_cast<double>(parallelism.pp);
-      };
-      const std::string name = pool.name + "[" + std::to_string(number) + "]." + std::to_string(parts.size());
-      parts.push_back(
-          {add_accelerators(accelerator, name, here), at(done), at(done + here), held_share(parallelism)});
-    }
-  }
-
-  // Share of a stage's ports that one request's KV cache goes through: those of its data-parallel rank.
-  static double held_share(const Parallelism& parallelism) {
-    return 1 / static_cast<double>(parallelism.dp_attention);
-  }
-
-  TopologyVertexId add_accelerators(const Accelerator& accelerator, const std::string& name,
-                                    std::int64_t accelerators) {
-    const auto vertex = boost::add_vertex({name, VertexKind::accelerators, accelerators}, placed.graph);
-    const auto ports = static_cast<double>(accelerators);
-    if (accelerator.scale_up_bandwidth)
-      connect(placed.graph, vertex, host, Medium::nvlink, *accelerator.scale_up_bandwidth * ports,
-              topology.nvlink_latency / 2);
-    if (const auto nic = topology.nic_bandwidth ? topology.nic_bandwidth : accelerator.nic_bandwidth)
-      connect(placed.graph, vertex, network, Medium::network, *nic * topology.nic_efficiency * ports,
-              topology.nic_latency / 2);
-    return vertex;
-  }
-};
-
-}  // namespace
-
-PlacedCluster place(const TopologyPolicy& topology, std::span<const PoolSetup> pools, Reader& r) {
-  const auto& hosts = std::get<NvlinkHosts>(topology);
-  Placer placer(hosts);
-  for (std::size_t i = 0; i < pools.size(); ++i) {
-    const PoolSetup& pool = pools[i];
-    const Accelerator& accelerator = pool.shape.accelerator;
-    const std::string where = "pools[" + std::to_string(i) + "] (" + pool.name + "): ";
-    const std::int64_t width = pool.shape.parallelism.per_stage();
-    if (width > accelerator.scale_up_domain && !accelerator.nic_bandwidth) {
-      r.fail("pools", where + std::to_string(width) + " accelerators a stage exceed the scale-up domain of " +
-                          std::to_string(accelerator.scale_up_domain) + ", and " + accelerator.name +
-                          " has no published NIC bandwidth to join several; give it inline");
-      continue;
-    }
-    if (width > 1 && !accelerator.scale_up_bandwidth) {
-      r.fail("pools", where + accelerator.name +
-                          " has no published scale-up bandwidth, which more than one accelerator a stage "
-                          "needs; give it inline");
-      continue;
-    }
-    if (pool.role != Role::mixed && !hosts.nic_bandwidth && !accelerator.nic_bandwidth) {
-      r.fail("pools", where + accelerator.name +
-                          " has no published NIC bandwidth; give cluster.topology.nic_bandwidth");
-      continue;
-    }
-    placer.free = 0;  // a host holds one kind of accelerator, and pools do not share hosts
-    for (std::int64_t n = 0; n < pool.replicas; ++n) placer.place_replica(pool, n);
-  }
-  return std::move(placer.placed);
-}
-
-RoutedCluster route_hand_offs(const PlacedCluster& cluster, std::span<const ReplicaId> from,
-                              std::span<const ReplicaId> to, Seconds overhead) {
-  RoutedCluster routed;
-  const TopologyGraph& graph = cluster.graph;
-  std::map<std::pair<TopologyVertexId, TopologyVertexId>, LinkId> links;
-  for (const auto [edge, end] = boost::edges(graph);
-       TopologyEdgeId e : boost::make_iterator_range(edge, end)) {
-    links[{boost::source(e, graph), boost::target(e, graph)}] =
-        LinkId{static_cast<std::uint32_t>(routed.platform.links.size())};
-    routed.platform.links.push_back({graph[e].name, graph[e].bandwidth});
-  }
-  std::map<TopologyVertexId, std::uint32_t> endpoints;
-  const auto endpoint = [&](TopologyVertexId v) {
-    return endpoints.emplace(v, static_cast<std::uint32_t>(endpoints.size())).first->second;
-  };
-  for (const ReplicaId source : from) {
-    for (const ReplicaPart& part : cluster.replicas[source.index]) {
-      const WidestWays ways(graph, part.vertex);
+  void route(ReplicaId source, std::span<const ReplicaId> to, Seconds overhead) {
+    for (const ReplicaPart& part : cluster_.replicas[source.index]) {
+      const Ways ways(graph_, part.vertex);
       for (const ReplicaId target : to) {
         if (target == source) continue;
-        for (const ReplicaPart& other : cluster.replicas[target.index]) {
+        for (const ReplicaPart& other : cluster_.replicas[target.index]) {
           // The layers that both hold travel between them.
           const double share = std::min(part.end, other.end) - std::max(part.begin, other.begin);
           if (share <= 1e-12) continue;
-          const auto limit = [&](const TopologyEdgeId& e, const ReplicaPart& p) {
-            return p.held_share < 1 ? graph[e].bandwidth * p.held_share : Network::kNoLimit;
-          };
-          BytesPerSecond most = Network::kNoLimit;
-          PlatformRoute route{
-              .from = endpoint(part.vertex), .to = endpoint(other.vertex), .links = {}, .latency = overhead};
-          for (const TopologyEdgeId e : ways.to(other.vertex)) {
-            route.links.push_back(links.at({boost::source(e, graph), boost::target(e, graph)}));
-            route.latency += graph[e].latency;
-            for (const ReplicaPart* end_of_way : {&part, &other})
-              if (const BytesPerSecond own = limit(e, *end_of_way);
-                  own != Network::kNoLimit && (most == Network::kNoLimit || own < most))
-                most = own;
+          const bool striped = cluster_.fabric.striped && part.host != other.host;
+          const auto& sends = sends_[part.vertex];
+          const auto& receives = receives_[other.vertex];
+          const std::uint64_t flow = hashes_[part.vertex] * 31 + hashes_[other.vertex];
+          if (!striped || sends.empty() || receives.empty()) {
+            const auto way = ways.to(other.vertex, flow);
+            if (way.empty())
+              throw ConfigError("cluster.topology: there is no way for hand-offs from " +
+                                graph_[part.vertex].name + " to " + graph_[other.vertex].name +
+                                "; give cluster.topology.nic_bandwidth");
+            add(source, target, part, other, way, share, overhead, 0);
+          } else {
+            stripe(source, target, part, other, pair_up(sends, receives), share, overhead, flow);
           }
-          routed.routes.append(
-              source, target,
-              {RouteId{static_cast<std::uint32_t>(routed.platform.routes.size())}, share, most});
-          routed.platform.routes.push_back(std::move(route));
         }
       }
     }
   }
-  routed.platform.endpoints = static_cast<std::uint32_t>(endpoints.size());
-  return routed;
+
+  RoutedCluster take() { return std::move(routed_); }
+
+ private:
+  using PortPair = std::pair<TopologyEdgeId, TopologyEdgeId>;
+
+  // One pair for each port of the side with fewer: those on a common switch first, then those of equal
+  // accelerators, whose rails are the same in all units, and the others in order.
+  std::vector<PortPair> pair_up(std::vector<TopologyEdgeId> sends,
+                                std::vector<TopologyEdgeId> receives) const {
+    const std::size_t stripes = std::min(sends.size(), receives.size());
+    std::vector<PortPair> pairs;
+    pairs.reserve(stripes);
+    const auto pair_where = [&](auto fit_together) {
+      for (auto send = sends.begin(); send != sends.end() && pairs.size() < stripes;) {
+        const auto receive =
+            std::ranges::find_if(receives, [&](const TopologyEdgeId& e) { return fit_together(*send, e); });
+        if (receive == receives.end()) {
+          ++send;
+          continue;
+        }
+        pairs.emplace_back(*send, *receive);
+        receives.erase(receive);
+        send = sends.erase(send);
+      }
+    };
+    pair_where([&](const TopologyEdgeId& send, const TopologyEdgeId& receive) {
+      return boost::target(send, graph_) == boost::source(receive, graph_);
+    });
+    pair_where([&](const TopologyEdgeId& send, const TopologyEdgeId& receive) {
+      return graph_[send].accelerator == graph_[receive].accelerator;
+    });
+    for (std::size_t i = 0; pairs.size() < stripes; ++i) pairs.emplace_back(sends[i], receives[i]);
+    return pairs;
+  }
+
+  void stripe(ReplicaId source, ReplicaId target, const ReplicaPart& part, const ReplicaPart& other,
+              const std::vector<PortPair>& pairs, double share, Seconds overhead, std::uint64_t flow) {
+    std::vector<TopologyEdgeId> way;
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      const TopologyVertexId first = boost::target(pairs[i].first, graph_);
+      const TopologyVertexId last = boost::source(pairs[i].second, graph_);
+      way.assign(1, pairs[i].first);
+      if (first != last) {
+        const auto between = ways_from(first).to(last, flow + i);
+        expect(!between.empty(), "a rail has no way to another");
+        way.insert(way.end(), between.begin(), between.end());
+      }
+      way.push_back(pairs[i].second);
+      add(source, target, part, other, way, share / static_cast<double>(pairs.size()), overhead, i);
+    }
+  }
+
+  const Ways& ways_from(TopologyVertexId v) {
+    const auto known = switch_ways_.find(v);
+    if (known != switch_ways_.end()) return known->second;
+    return switch_ways_.emplace(v, Ways(graph_, v)).first->second;
+  }
+
+  // Between two endpoints there is one way only, so that each stripe needs its own.
+  std::uint32_t endpoint(TopologyVertexId v, std::size_t stripe) {
+    while (endpoints_[v].size() <= stripe) endpoints_[v].push_back(routed_.platform.endpoints++);
+    return endpoints_[v][stripe];
+  }
+
+  void add(ReplicaId source, ReplicaId target, const ReplicaPart& part, const ReplicaPart& other,
+           const std::vector<TopologyEdgeId>& way, double share, Seconds overhead, std::size_t stripe) {
+    BytesPerSecond most = Network::kNoLimit;
+    const auto limit = [&](const TopologyEdgeId& e, const ReplicaPart& p) {
+      if (p.held_share >= 1) return;
+      const BytesPerSecond own = graph_[e].capacity() * p.held_share;
+      if (most == Network::kNoLimit || own < most) most = own;
+    };
+    PlatformRoute route{.from = endpoint(part.vertex, stripe),
+                        .to = endpoint(other.vertex, stripe),
+                        .links = {},
+                        .latency = overhead};
+    route.links.reserve(way.size());
+    for (const TopologyEdgeId& e : way) {
+      route.links.push_back(links_[graph_[e].id]);
+      route.latency += graph_[e].latency;
+      // Ports of the replicas only: what lies between serves all ranks.
+      if (!touches(graph_, e, part.vertex) && !touches(graph_, e, other.vertex)) continue;
+      limit(e, part);
+      limit(e, other);
+    }
+    routed_.routes.append(source, target,
+                          {RouteId{static_cast<std::uint32_t>(routed_.platform.routes.size())}, share, most});
+    routed_.platform.routes.push_back(std::move(route));
+  }
+
+  const PlacedCluster& cluster_;
+  const TopologyGraph& graph_;
+  RoutedCluster routed_;
+  std::vector<LinkId> links_;          // by edge id
+  std::vector<std::uint64_t> hashes_;  // of the vertices' names
+  // By vertex: the ports that belong to single accelerators.
+  std::vector<std::vector<TopologyEdgeId>> sends_, receives_;
+  std::vector<std::vector<std::uint32_t>> endpoints_;  // by vertex and stripe
+  std::unordered_map<TopologyVertexId, Ways> switch_ways_;
+};
+
+}  // namespace
+
+RoutedCluster route_hand_offs(const PlacedCluster& cluster, std::span<const ReplicaId> from,
+                              std::span<const ReplicaId> to, Seconds overhead) {
+  Router router(cluster);
+  for (const ReplicaId source : from) router.route(source, to, overhead);
+  return router.take();
+}
+
+std::int64_t flows_per_hand_off(const PlacedCluster& cluster) {
+  if (!cluster.fabric.striped) return 1;
+  std::int64_t most = 1;
+  for (const auto& parts : cluster.replicas) {
+    for (const ReplicaPart& part : parts) {
+      const auto [begin, end] = boost::out_edges(part.vertex, cluster.graph);
+      most = std::max<std::int64_t>(most, std::count_if(begin, end, [&](const TopologyEdgeId& e) {
+                                      return cluster.graph[e].sharing == Sharing::one_accelerator;
+                                    }));
+    }
+  }
+  return most;
 }
 
 }  // namespace disagg

@@ -1,60 +1,60 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
-#include <string_view>
-#include <variant>
 #include <vector>
 
 #include "sim/base/config.hpp"
 #include "sim/engine/platform.hpp"
 #include "sim/serving/cluster.hpp"
-#include "topology/graph.hpp"
+#include "topology/fabric.hpp"
+#include "topology/placement.hpp"
 
 namespace disagg {
 
-// Hosts with an NVLink switch inside; every accelerator has a NIC into one non-blocking network switch.
-struct NvlinkHosts {
-  static constexpr std::string_view kind = "nvlink-hosts";
-  static constexpr std::string_view summary =
-      "hosts with NVLink inside, one NIC per accelerator into a non-blocking switch";
-  static NvlinkHosts read(Reader& r);
-
-  std::optional<BytesPerSecond> nic_bandwidth;  // per accelerator and direction; else the accelerator's own
-  Seconds nic_latency{};                        // from NIC to NIC
-  Seconds nvlink_latency{};
-  double nic_efficiency = 1;  // share of a NIC's rate that transfers reach
-};
-using TopologyPolicy = std::variant<NvlinkHosts>;
-
-// One replica's accelerators on one host, and the share of the model that they hold: [begin, end) of [0, 1),
-// stage by stage.
+// One replica's accelerators on one host in the graph, and the share of the model that they hold.
 struct ReplicaPart {
   TopologyVertexId vertex = 0;
   double begin = 0, end = 1;
   double held_share = 1;  // of its ports that one request's KV cache goes through
+  std::size_t host = 0;   // in the order of the fabric's
 };
 
-// The graph with all replicas placed on it.
+// What the collectives of a pool's replicas find.
+struct PoolLinks {
+  std::int64_t scale_up_domain = 1;
+  // Of one accelerator into the network and per direction, where the topology and not the accelerator
+  // decides.
+  std::optional<BytesPerSecond> nic_bandwidth;
+};
+
+// The graph with all replicas placed on it: what a vertex with accelerators offered to each of them has
+// become edges of the replicas' own.
 struct PlacedCluster {
   TopologyGraph graph;
   std::vector<std::vector<ReplicaPart>> replicas;  // [replica], in the order of the pools
-  std::int64_t hosts = 0;
+  std::int64_t hosts = 0;                          // with a replica on them
+  Fabric fabric;                                   // without the replicas
+  std::vector<PoolLinks> pools;                    // [pool]
 };
 
-// Places the replicas of all pools host by host, packed; a stage of a pipeline leaves its
-// host only if it is wider than the scale-up domain. What
-// cannot be placed becomes a problem of `r`, the reader of the cluster (pools[i] names the culprit).
-PlacedCluster place(const TopologyPolicy& topology, std::span<const PoolSetup> pools, Reader& r);
+// Builds the topology and places the replicas of all pools. What cannot be built or placed becomes a problem
+// of `r`, the reader of the cluster (pools[i] names the culprit).
+PlacedCluster place(const TopologyPolicy& topology, std::span<const PoolSetup> pools, Reader& r,
+                    const PlacementPolicy& placement = Packed{});
 
 // The platform that the network simulates, and the flows of hand-offs from every replica in `from` to every
 // one in `to` but itself. `overhead` is what the software adds before the first byte.
 struct RoutedCluster {
-  Platform platform;
+  Platform platform;  // its links are the graph's edges, vertex by vertex
   HandOffRoutes routes;
 };
 RoutedCluster route_hand_offs(const PlacedCluster& cluster, std::span<const ReplicaId> from,
                               std::span<const ReplicaId> to, Seconds overhead);
+
+// Flows that carry one hand-off, at most: as many as the widest replica has NICs where these are striped.
+std::int64_t flows_per_hand_off(const PlacedCluster& cluster);
 
 }  // namespace disagg

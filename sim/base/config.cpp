@@ -457,6 +457,11 @@ std::optional<Reader> Reader::find_object(std::string_view key) {
   return Reader(*value, child_path(key), *problems_);
 }
 
+std::optional<Reader> Reader::object_or_empty(std::string_view key) {
+  with_default(key, "{}");
+  return find_object(key);
+}
+
 std::optional<Reader> Reader::variant(std::string_view key, std::optional<std::string_view> fallback_kind) {
   ConfigNode* value = fallback_kind ? &with_default(key, *fallback_kind) : required(key);
   if (value == nullptr) return std::nullopt;

@@ -129,6 +129,8 @@ class Reader {
   std::optional<Reader> object(
       std::string_view key);  // a required object; none if missing or of another type
   std::optional<Reader> find_object(std::string_view key);  // the same, but may be missing
+  // The same, but when missing it is empty and takes all its defaults.
+  std::optional<Reader> object_or_empty(std::string_view key);
   // An object that may also be written as a plain word, "least-tokens" for {"kind": "least-tokens"}.
   std::optional<Reader> variant(std::string_view key, std::optional<std::string_view> fallback_kind = {});
   std::vector<Reader> objects(std::string_view key, bool required = true);  // an array of objects

@@ -21,5 +21,7 @@ using LinkId = Id<struct LinkTag>;
 using RouteId = Id<struct RouteTag>;
 // Names one live flow; its index is used again once the flow has ended.
 using FlowId = Id<struct FlowTag>;
+// Names one transfer of a simulation in the same way: a flow and the latency before it.
+using TransferId = Id<struct TransferTag>;
 
 }  // namespace disagg

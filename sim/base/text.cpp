@@ -95,6 +95,13 @@ std::span<const Unit> unit_table<Watts>() {
   return kPower;
 }
 
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return lower;
+}
+
 std::optional<double> parse_quantity(std::string_view text, std::span<const Unit> units, std::string& why) {
   const std::string_view body = trimmed(text);
   const std::string example =

@@ -33,6 +33,9 @@ std::span<const Unit> unit_table<Dollars>();
 template <>
 std::span<const Unit> unit_table<Watts>();
 
+// With A to Z small; other bytes stay.
+std::string lower_case(std::string_view text);
+
 // "3.35 TB/s" in SI units. On failure nothing, and `why` says what is wrong.
 std::optional<double> parse_quantity(std::string_view text, std::span<const Unit> units, std::string& why);
 

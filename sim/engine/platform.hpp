@@ -17,7 +17,7 @@ struct PlatformLink {
 // The way of all flows between two endpoints. The latency is that of the whole way.
 struct PlatformRoute {
   std::uint32_t from = 0, to = 0;  // endpoints
-  std::vector<LinkId> links;
+  std::vector<LinkId> links;       // at least one
   Seconds latency{};
 };
 

@@ -4,37 +4,93 @@
 
 namespace disagg {
 
-Simulation::Simulation(Platform platform) : platform_(std::move(platform)), usage_(platform_.links.size()) {}
+Simulation::Simulation(Platform platform, NetworkSolver solver)
+    : platform_(std::move(platform)), solver_(solver), usage_(platform_.links.size()) {}
 
-void Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done, bool open) {
-  if (!network_) network_ = make_simgrid_network(platform_);
-  std::uint32_t id = 0;
+Network& Simulation::network() {
+  if (!network_)
+    network_ = std::visit([this](const auto& solver) { return solver.make(platform_); }, solver_);
+  return *network_;
+}
+
+TransferId Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done, bool open,
+                                Action failed) {
+  network();
+  TransferId id{static_cast<std::uint32_t>(transfers_.size())};
   if (free_transfers_.empty()) {
-    id = static_cast<std::uint32_t>(transfers_.size());
-    transfers_.push_back({route, bytes, limit, done});
+    transfers_.emplace_back();
   } else {
     id = free_transfers_.back();
     free_transfers_.pop_back();
-    transfers_[id] = {route, bytes, limit, done};
   }
+  transfers_[id.index] = {.route = route,
+                          .bytes = bytes,
+                          .limit = limit,
+                          .done = done,
+                          .failed = failed,
+                          .flow = {},
+                          .cancelled = false};
   ++in_flight_;
-  after(open ? Seconds{0} : platform_.routes[route.index].latency, [this, id] {
-    const Transfer& t = transfers_[id];
-    network_->start(now_, t.route, t.bytes, t.limit, [this, id] { arrived(id); });
-  });
+  after(open ? Seconds{0} : platform_.routes[route.index].latency, [this, id] { latency_over(id); });
+  return id;
 }
 
-void Simulation::arrived(std::uint32_t transfer) {
-  const Transfer ended = transfers_[transfer];
+void Simulation::latency_over(TransferId transfer) {
+  Transfer& t = transfers_[transfer.index];
+  if (t.cancelled) return end(transfer, t.bytes, false);
+  t.flow = network_->start(
+      now_, t.route, t.bytes, t.limit,
+      [this, transfer] {
+        Action done = transfers_[transfer.index].done;
+        end(transfer, Bytes{0}, true);
+        done();
+      },
+      [this, transfer] { failed(transfer); });
+}
+
+void Simulation::failed(TransferId transfer) {
+  Transfer& t = transfers_[transfer.index];
+  expect(static_cast<bool>(t.failed), "a link failed under a transfer that does not expect it");
+  const Bytes left = remaining(transfer);
+  Action failed = t.failed;
+  failed();
+  end(transfer, left, false);
+}
+
+void Simulation::cancel(TransferId transfer) {
+  Transfer& t = transfers_[transfer.index];
+  if (!t.flow.valid()) {
+    t.cancelled = true;  // its id is free when the latency is over
+    return;
+  }
+  const Bytes left = remaining(transfer);
+  network_->cancel(now_, t.flow);
+  end(transfer, left, false);
+}
+
+Bytes Simulation::remaining(TransferId transfer) {
+  const Transfer& t = transfers_[transfer.index];
+  return t.flow.valid() ? network_->remaining(now_, t.flow) : t.bytes;
+}
+
+void Simulation::end(TransferId transfer, Bytes left, bool arrived) {
+  const Transfer& t = transfers_[transfer.index];
   free_transfers_.push_back(transfer);
   --in_flight_;
-  for (const LinkId link : platform_.routes[ended.route.index].links) {
-    usage_[link.index].bytes += ended.bytes;
-    ++usage_[link.index].flows;
+  for (const LinkId link : platform_.routes[t.route.index].links) {
+    usage_[link.index].bytes += t.bytes - left;
+    usage_[link.index].flows += arrived ? 1 : 0;
   }
-  Action done = ended.done;
-  done();
 }
+
+void Simulation::set_capacity(LinkId link, BytesPerSecond capacity) {
+  expect(capacity > BytesPerSecond{0}, "a link has no capacity");
+  network().set_capacity(now_, link, capacity);
+}
+
+void Simulation::fail(LinkId link) { network().fail(now_, link); }
+
+void Simulation::repair(LinkId link) { network().repair(now_, link); }
 
 void Simulation::advance_network(Seconds date) {
   // The actions of ended flows run inside advance_to() and see this clock.

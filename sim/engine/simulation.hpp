@@ -11,14 +11,14 @@ namespace disagg {
 
 // What one direction of a link carried.
 struct LinkUsage {
-  Bytes bytes{};
-  std::int64_t flows = 0;
+  Bytes bytes{};           // also of transfers that were cancelled or failed, as far as they came
+  std::int64_t flows = 0;  // that brought all their bytes over
 };
 
-// The clock, the agenda of compute events and the network, advanced together. One per process.
+// The clock, the agenda of compute events and the network, advanced together. With SimGrid, one per process.
 class Simulation {
  public:
-  explicit Simulation(Platform platform);
+  explicit Simulation(Platform platform, NetworkSolver solver = SimgridSolver{});
 
   Seconds now() const { return now_; }
   void at(Seconds time, Action act) { agenda_.at(std::max(time, now_), act); }
@@ -26,7 +26,19 @@ class Simulation {
 
   // Sends `bytes` over a route: the route's latency first, then the flow, then `done`. On a way that is
   // `open` already, because an earlier transfer of the same stream has just ended, there is no latency.
-  void transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done, bool open = false);
+  // If a link of the route fails on the way, or has failed when the latency is over, `failed` runs instead of
+  // `done`; without `failed` that is a broken invariant. The id is used again once an action has run.
+  TransferId transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done, bool open = false,
+                      Action failed = {});
+  // Ends a transfer of which no action has run yet; none will.
+  void cancel(TransferId transfer);
+  // What the transfer has not brought over yet. It may also be asked while its `failed` runs.
+  Bytes remaining(TransferId transfer);
+
+  // See Network. Link usage counts the bytes that moved, whatever the capacity was.
+  void set_capacity(LinkId link, BytesPerSecond capacity);
+  void fail(LinkId link);
+  void repair(LinkId link);
 
   // Runs events until none is left or `stop` returns true; `stop` is asked before each event with its date.
   template <class Stop>
@@ -53,21 +65,28 @@ class Simulation {
   std::int64_t flows_in_flight() const { return in_flight_; }
 
  private:
-  void advance_network(Seconds date);
-  void arrived(std::uint32_t transfer);
-
   struct Transfer {
     RouteId route;
     Bytes bytes;
     BytesPerSecond limit;
-    Action done;
+    Action done, failed;
+    FlowId flow;  // none during the latency
+    bool cancelled = false;
   };
 
+  Network& network();
+  void advance_network(Seconds date);
+  void latency_over(TransferId transfer);
+  void failed(TransferId transfer);
+  // Counts what the transfer has moved and frees its id.
+  void end(TransferId transfer, Bytes left, bool arrived);
+
   Platform platform_;
+  NetworkSolver solver_;
   Agenda agenda_;
   std::unique_ptr<Network> network_;  // made with the first flow: most runs of one pool have none
   std::vector<Transfer> transfers_;
-  std::vector<std::uint32_t> free_transfers_;
+  std::vector<TransferId> free_transfers_;
   std::vector<LinkUsage> usage_;
   std::int64_t in_flight_ = 0;
   Seconds now_{};

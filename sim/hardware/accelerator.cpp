@@ -331,6 +331,7 @@ std::optional<Accelerator> read_accelerator(Reader& r, std::string_view key) {
   if (!node) return std::nullopt;
   Reader row(*node, written.path(), r.problems());
   Accelerator accelerator = read_accelerator_row(row);
+  if (written.has("extends")) accelerator.extends = written.get<std::string>("extends");
   row.done();
   return accelerator;
 }

@@ -44,8 +44,9 @@ struct Efficiency {
 
 // One accelerator as its datasheet gives it. An absent field is not published; what needs it must say so.
 struct Accelerator {
-  std::string name;   // as written in scenarios: "h100-sxm-80gb"
-  std::string title;  // as the vendor writes it
+  std::string name;     // as written in scenarios: "h100-sxm-80gb"
+  std::string extends;  // row of the catalog that it changes; empty for a row as it is, or a chip of its own
+  std::string title;    // as the vendor writes it
   // Dense tensor peaks. fp16 only where it differs from bf16.
   std::optional<FlopsPerSecond> bf16, fp16, fp8, int8, fp4;
   Bytes memory_capacity{};

@@ -26,7 +26,8 @@ inline constexpr std::array<Attention, 6> kAttentionKinds{Attention::full,    At
 // A decoder-only transformer. Field names follow Hugging Face's config.json where one exists; widths in
 // elements.
 struct ModelSpec {
-  std::string name;  // as published: "meta-llama/Llama-3.1-70B"
+  std::string name;                      // as published: "meta-llama/Llama-3.1-70B"
+  std::vector<std::string> same_shapes;  // names of other models with these fields, by their model cards
   std::string model_type;
   std::int64_t num_hidden_layers = 0;
   std::int64_t hidden_size = 0;
@@ -119,7 +120,15 @@ std::optional<ModelSpec> read_hf_file(const std::filesystem::path& file, Problem
 // The catalog embedded in the program, parsed once.
 std::span<const ModelSpec> models();
 
-// Reads `key` of a scenario: the name of a catalog row (full, or its last part in any case: "llama-3.1-70b"),
+// "llama-3.1-70b" of "meta-llama/Llama-3.1-70B": what a scenario usually writes.
+std::string short_name(std::string_view name);
+// The row of that name or with the shapes of the model of that name; full, or its last part, in any case
+// ("llama-3.1-70b"). Null when there is none.
+const ModelSpec* find_model(std::string_view name);
+// Short names of the rows, for messages.
+std::vector<std::string> model_names();
+
+// Reads `key` of a scenario: a name that find_model() knows,
 // or an inline object with these fields, or {"hf_config": "path/config.json"}, relative to the scenario's
 // file, with an optional "name". An architecture that is not understood is refused by name. Problems go to
 // the reader.

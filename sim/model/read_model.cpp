@@ -10,16 +10,6 @@
 namespace disagg {
 namespace {
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return lower;
-}
-
-// "llama-3.1-70b" of "meta-llama/Llama-3.1-70B": what a scenario usually writes.
-std::string short_name(std::string_view name) { return lower_case(name.substr(name.rfind('/') + 1)); }
-
 std::vector<Attention> read_attention_pattern(Reader& r) {
   std::vector<Attention> pattern;
   const auto words = r.find<std::vector<std::string>>("attention_pattern");
@@ -111,6 +101,7 @@ void read_experts(Reader& r, ModelSpec& m) {
 ModelSpec read_fields(Reader& r) {
   ModelSpec m;
   m.name = r.find<std::string>("name").value_or("unnamed");
+  m.same_shapes = r.find<std::vector<std::string>>("same_shapes").value_or(std::vector<std::string>{});
   m.model_type = r.find<std::string>("model_type").value_or("");
   m.num_hidden_layers = read_size(r, "num_hidden_layers", kMostLayers);
   m.hidden_size = read_size(r, "hidden_size");
@@ -159,16 +150,32 @@ std::span<const ModelSpec> models() {
   return rows;
 }
 
+std::string short_name(std::string_view name) { return lower_case(name.substr(name.rfind('/') + 1)); }
+
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  names.reserve(models().size());
+  for (const ModelSpec& model : models()) names.push_back(short_name(model.name));
+  return names;
+}
+
+const ModelSpec* find_model(std::string_view name) {
+  const std::string wanted = lower_case(name);
+  const auto is_called = [&](const std::string& published) {
+    return lower_case(published) == wanted || short_name(published) == wanted;
+  };
+  for (const ModelSpec& model : models())
+    if (is_called(model.name) || std::ranges::any_of(model.same_shapes, is_called)) return &model;
+  return nullptr;
+}
+
 std::optional<ModelSpec> read_model(Reader& r, std::string_view key) {
   const ConfigNode* value = r.node().find(key);
   if (value == nullptr || value->kind != ConfigNode::Kind::object) {
     const auto name = r.get<std::string>(key);
-    std::vector<std::string> short_names;
-    for (const ModelSpec& model : models()) {
-      short_names.push_back(short_name(model.name));
-      if (lower_case(model.name) == lower_case(name) || short_names.back() == lower_case(name)) return model;
-    }
-    const std::vector<std::string_view> known(short_names.begin(), short_names.end());
+    if (const ModelSpec* model = find_model(name)) return *model;
+    const std::vector<std::string> names = model_names();
+    const std::vector<std::string_view> known(names.begin(), names.end());
     if (!name.empty()) r.unknown(key, short_name(name), known);
     return std::nullopt;
   }

@@ -41,6 +41,9 @@ std::int64_t layers_of_experts(const ModelSpec& m) {
 }
 
 void check_heads_and_experts(Reader& r, const ModelSpec& m, std::string_view per_token) {
+  if (m.num_experts > kMostExperts)
+    r.fail(per_token, "of " + std::to_string(m.num_experts) + " experts; more than " +
+                          std::to_string(kMostExperts) + " are not understood");
   if (m.num_key_value_heads > 0 && m.num_attention_heads % m.num_key_value_heads != 0)
     r.fail("num_key_value_heads", std::to_string(m.num_key_value_heads) + " does not divide the " +
                                       std::to_string(m.num_attention_heads) + " attention heads");

@@ -10,6 +10,7 @@
 namespace disagg {
 
 inline constexpr std::int64_t kMostLayers = 100'000;
+inline constexpr std::int64_t kMostExperts = 65'536;
 inline constexpr std::int64_t kGreatestSize = 1'000'000'000;  // of anything else
 
 // Whether a key has a value: a config.json writes null for what does not apply.

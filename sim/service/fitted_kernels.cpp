@@ -52,12 +52,13 @@ FittedKernels::FittedKernels(const Accelerator& accelerator, const KernelConstan
          "an accelerator without rates was accepted");
 }
 
-std::string FittedKernels::assumption(const PrecisionPlan& precision, bool experts) const {
+std::string FittedKernels::assumption(const ReplicaShape& shape) const {
+  const PrecisionPlan& precision = shape.precision;
   std::string text;
   const auto add = [&](const std::string& what) { text += (text.empty() ? "" : "; ") + what; };
   // An accelerator is measured as a whole or not at all, but for formats that its kernels lack.
   const std::string& measured = constants_.gemm[index(Precision::bf16)]->accelerator;
-  if (measured != accelerator_.name)
+  if (measured != accelerator_.name || !accelerator_.extends.empty())
     add("kernel constants of " + accelerator_.name + ": those of " + measured +
         " with the rates of its own datasheet");
   if (!accelerator_.processors) add("132 processors, as the H100");
@@ -67,11 +68,54 @@ std::string FittedKernels::assumption(const PrecisionPlan& precision, bool exper
     add(std::string(kernels) + " in " + std::string(name(format)) + " on " + accelerator_.name +
         " by the form of " + fitted.format + " on " + fitted.accelerator);
   };
-  borrowed("products", precision.weights, *constants_.gemm[index(precision.weights)]);
+  borrowed("products", precision.weights, *constants_.gemm[index(product_format(precision.weights))]);
+  if (precision.head_format() != precision.weights)
+    borrowed("head", precision.head_format(),
+             *constants_.gemm[index(product_format(precision.head_format()))]);
+  const bool experts = shape.model.is_moe();
   if (experts)
-    borrowed("experts", precision.expert_format(), *constants_.experts[index(precision.expert_format())]);
+    borrowed("experts", precision.expert_format(),
+             *constants_.experts[index(expert_kernel_format(precision.expert_format()))]);
   borrowed("KV cache", precision.kv, *constants_.decode_attention[index(precision.kv)]);
+  if (bytes_per_element(precision.attention_format()) < 2) add("attention cores are timed in 16 bit");
+  const Parallelism& p = shape.parallelism;
+  const std::int64_t widest = std::max(p.tp, experts || p.dp_attention > 1 ? p.per_stage() : 1);
+  if (widest > accelerator_.scale_up_domain) {
+    add("collectives between scale-up domains are hierarchical, at 0.93 of the network port's rate");
+    if (experts && shape.exchange == ExpertExchangeKind::all_to_all &&
+        constants_.normal_network[0]->accelerator != accelerator_.name)
+      add("exchange of experts between domains by the form of " + constants_.normal_network[0]->accelerator);
+  } else if (static_cast<double>(widest) > kMeasuredRanks) {
+    add("latencies of collectives beyond 8 ranks grow with the logarithm of the ranks");
+  }
   return text;
+}
+
+// Formats that an accelerator's tensor cores lack are unpacked to 16 bit on the way in, by kernels for 4-bit
+// integers (Marlin and its kin) or by those for 16 bit.
+bool FittedKernels::unpacks(Precision format) const {
+  switch (format) {
+    case Precision::int4:
+      return true;
+    case Precision::fp4:
+    case Precision::nvfp4:
+    case Precision::mxfp4:
+      return !accelerator_.fp4;
+    case Precision::fp8:
+    case Precision::fp8_block:
+      return !accelerator_.fp8;
+    default:
+      return false;
+  }
+}
+
+Precision FittedKernels::product_format(Precision format) const {
+  return unpacks(format) ? Precision::bf16 : format;
+}
+
+Precision FittedKernels::expert_kernel_format(Precision format) const {
+  if (!unpacks(format)) return format;
+  return bytes_per_element(format) < 1 ? Precision::int4 : Precision::bf16;
 }
 
 double FittedKernels::processors() const {
@@ -89,7 +133,9 @@ KernelDevice FittedKernels::device(Precision format) const {
 double FittedKernels::kv_bandwidth(Precision kv, const std::string& measured_on) const {
   const double own = accelerator_.memory_bandwidth->si;
   const Accelerator* measured = find_accelerator(measured_on);
-  if (bytes_per_element(kv) >= 2 || measured == nullptr || measured->name == accelerator_.name) return own;
+  if (bytes_per_element(kv) >= 2 || measured == nullptr ||
+      (measured->name == accelerator_.name && accelerator_.extends.empty()))
+    return own;
   const double converting = measured->memory_bandwidth->si * processors() /
                             static_cast<double>(measured->processors.value_or(kProcessors));
   return std::min(own, 1 / (kConversion / converting + (1 - kConversion) / own));
@@ -108,16 +154,15 @@ double FittedKernels::port() const {
 }
 
 StepParts FittedKernels::gemm(Precision format, double m, double n, double k) const {
-  const GemmConstants& c = constants_.gemm[index(format)]->constants;
-  const double weight = bytes_per_element(format);
-  // Products of weights in 4-bit integers run on 16-bit activations.
-  const bool wide = format == Precision::int4 || weight >= 2;
-  return parts_of(gemm_form(c, device(format),
+  const Precision kernel = product_format(format);
+  const GemmConstants& c = constants_.gemm[index(kernel)]->constants;
+  const bool wide = bytes_per_element(kernel) >= 2;
+  return parts_of(gemm_form(c, device(kernel),
                             {.m = m,
                              .n = n,
                              .k = k,
-                             .weight_bytes = weight,
-                             .activation_bytes = wide ? 2 : weight,
+                             .weight_bytes = bytes_per_element(format),
+                             .activation_bytes = wide ? 2 : bytes_per_element(format),
                              .split_k = wide}));
 }
 
@@ -194,17 +239,19 @@ DecodeAttention FittedKernels::latent_decode(const LatentHeads& heads, Precision
 }
 
 StepParts FittedKernels::experts(const ExpertLoad& load) const {
-  const ExpertsShape shape{.hidden = load.hidden,
-                           .width = load.width,
-                           .matrices = load.matrices,
-                           .weight_bytes = bytes_per_element(load.format),
-                           .active_experts = load.active_experts,
-                           .routed_tokens = load.routed_tokens,
-                           .tokens = load.tokens,
-                           .experts_per_token = load.experts_per_token};
-  const KernelDevice here = device(load.format);
-  const KernelForm form = experts_form(constants_.experts[index(load.format)]->constants, here, shape);
-  const auto& alternative = constants_.experts_min_latency[index(load.format)];
+  const Precision kernel = expert_kernel_format(load.format);
+  const ExpertsShape shape{
+      .hidden = load.hidden,
+      .width = load.width,
+      .matrices = load.matrices,
+      .weight_bytes = bytes_per_element(kernel == Precision::int4 ? kernel : load.format),
+      .active_experts = load.active_experts,
+      .routed_tokens = load.routed_tokens,
+      .tokens = load.tokens,
+      .experts_per_token = load.experts_per_token};
+  const KernelDevice here = device(kernel);
+  const KernelForm form = experts_form(constants_.experts[index(kernel)]->constants, here, shape);
+  const auto& alternative = constants_.experts_min_latency[index(kernel)];
   if (!alternative) return parts_of(form);
   const KernelForm other = experts_form(alternative->constants, here, shape);
   return parts_of(other.total() < form.total() ? other : form);
@@ -224,7 +271,7 @@ StepParts FittedKernels::collective(Collective kind, Bytes buffer, const Group& 
     time += collective_time(c, scale_up(), personal ? buffer.si / group.domains : buffer.si, inside, passes);
   if (group.domains > 1) {
     const double share = personal ? buffer.si : buffer.si / inside;
-    time += c.a0 + c.a1 * (group.domains - 1) + c.s1 +
+    time += c.a0 + c.a1 * latency_hops(group.domains) + c.s1 +
             passes * (group.domains - 1) / group.domains * share / (port() * kPortShare);
   }
   return {.network = Seconds{time}};

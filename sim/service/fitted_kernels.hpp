@@ -5,6 +5,7 @@
 #include "sim/intensity/transformer_work.hpp"
 #include "sim/service/kernel_constants.hpp"
 #include "sim/service/kernel_times.hpp"
+#include "sim/service/replica_shape.hpp"
 
 namespace disagg {
 
@@ -15,9 +16,9 @@ class FittedKernels final : public KernelTimes {
  public:
   FittedKernels(const Accelerator& accelerator, const KernelConstants& constants);
 
-  // What is not fitted to this very accelerator and these formats, as a sentence; empty when all is.
-  // `experts`: there are some.
-  std::string assumption(const PrecisionPlan& precision, bool experts) const;
+  // What of a replica's kernels is not fitted to this very accelerator and these formats, as a sentence;
+  // empty when all is.
+  std::string assumption(const ReplicaShape& shape) const;
 
   StepParts gemm(Precision format, double m, double n, double k) const override;
   StepParts prefill_attention(const AttentionHeads& heads, Precision kv,
@@ -33,6 +34,10 @@ class FittedKernels final : public KernelTimes {
   StepParts exchange(const ExpertExchange& exchange, bool low_latency) const override;
 
  private:
+  bool unpacks(Precision format) const;
+  // Formats whose kernels serve products and experts with weights in `format`.
+  Precision product_format(Precision format) const;
+  Precision expert_kernel_format(Precision format) const;
   KernelDevice device(Precision format) const;
   double processors() const;
   // Rate at which decode reads its KV cache, byte/s. A narrow one is converted on the way: half of the time

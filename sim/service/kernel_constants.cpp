@@ -6,12 +6,25 @@
 #include "embedded.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/expect.hpp"
+#include "sim/base/text.hpp"
 
 namespace disagg {
 namespace {
 
 constexpr std::string_view kH100 = "h100-sxm-80gb";
 constexpr std::string_view kB200 = "b200-sxm";
+constexpr std::array<std::string_view, 12> kFamilies{GemmConstants::family,
+                                                     DecodeAttentionConstants::family,
+                                                     PrefillAttentionConstants::family,
+                                                     LatentDecodeConstants::family,
+                                                     LatentPrefillConstants::family,
+                                                     ExpertsConstants::family,
+                                                     CollectiveConstants::family,
+                                                     AllReduceConstants::family,
+                                                     LowLatencyConstants::family,
+                                                     LowLatencyNetworkConstants::family,
+                                                     NormalExchangeConstants::family,
+                                                     NormalNetworkConstants::family};
 constexpr std::array<std::string_view, 2> kLegNames{"dispatch", "combine"};
 
 const ConfigNode& catalog() {
@@ -158,6 +171,13 @@ KernelConstants kernel_constants(const std::string& accelerator, const std::file
   const ConfigNode* table = root.find("kernels");
   if (table == nullptr || table->kind != ConfigNode::Kind::array)
     throw ConfigError(file.string() + ": has no array \"kernels\", as `disagg calibrate` writes it");
+  if (table->items.empty()) throw ConfigError(file.string() + ": \"kernels\" is empty");
+  for (const ConfigNode& row : table->items) {
+    const std::string where = file.string() + ":" + std::to_string(row.where.line) + ": kernels: ";
+    if (row.kind != ConfigNode::Kind::object) throw ConfigError(where + "a row must be an object");
+    if (const std::string family = text_of(row, "family"); std::ranges::count(kFamilies, family) == 0)
+      throw ConfigError(where + "family " + unknown_word(family, kFamilies));
+  }
   return resolve(Rows(accelerator, table));
 }
 

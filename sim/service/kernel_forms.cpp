@@ -247,11 +247,17 @@ constexpr std::array<ConstantField<CollectiveConstants>, 7> CollectiveConstants:
     {"e3", &CollectiveConstants::e3},
 }};
 
+double latency_hops(double ranks) {
+  if (ranks <= kMeasuredRanks) return ranks - 1;
+  return (kMeasuredRanks - 1) * std::log2(ranks) / std::log2(kMeasuredRanks);
+}
+
 double collective_time(const CollectiveConstants& c, double scale_up, double bytes, double ranks,
                        double passes) {
   if (ranks <= 1) return 0;
   const double wire = passes * (ranks - 1) / ranks * bytes / scale_up;
-  return c.a0 + c.a1 * (ranks - 1) + std::min({wire / c.e1, c.s1 + wire / c.e2, c.s1 + c.s2 + wire / c.e3});
+  return c.a0 + c.a1 * latency_hops(ranks) +
+         std::min({wire / c.e1, c.s1 + wire / c.e2, c.s1 + c.s2 + wire / c.e3});
 }
 
 constexpr std::array<ConstantField<AllReduceConstants>, 9> AllReduceConstants::fields{{

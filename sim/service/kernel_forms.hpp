@@ -149,6 +149,11 @@ KernelForm experts_form(const ExpertsConstants& c, const KernelDevice& device, c
 
 // --- Collectives ------------------------------------------------------------------------------------------
 
+// Latencies of a collective in steps of a ring: n - 1 up to the 8 ranks that were measured. More ranks go in
+// trees, whose depth is the logarithm of n (NCCL's tree algorithm; assumed, and continuous at 8).
+inline constexpr double kMeasuredRanks = 8;
+double latency_hops(double ranks);
+
 // NCCL: three protocols, of which the fastest runs, each a line in the size.
 struct CollectiveConstants {
   double a0, a1, e1, s1, e2, s2, e3;

@@ -14,8 +14,8 @@ namespace {
 double count(std::int64_t n) { return static_cast<double>(n); }
 
 KernelConstants constants_of(const FittedForms& forms, const Accelerator& accelerator) {
-  return forms.constants.empty() ? kernel_constants(accelerator.name)
-                                 : kernel_constants(accelerator.name, forms.constants);
+  const std::string& kernels = accelerator.extends.empty() ? accelerator.name : accelerator.extends;
+  return forms.constants.empty() ? kernel_constants(kernels) : kernel_constants(kernels, forms.constants);
 }
 
 std::unique_ptr<KernelTimes> make_kernels(const ServiceModel& model, const Accelerator& accelerator) {
@@ -73,8 +73,7 @@ MeasuredTable MeasuredTable::read(Reader& r) {
 std::string assumption(const ServiceModel& model, const ReplicaShape& shape) {
   const Accelerator& accelerator = shape.accelerator;
   if (const auto* forms = std::get_if<FittedForms>(&model))
-    return FittedKernels(accelerator, constants_of(*forms, accelerator))
-        .assumption(shape.precision, shape.model.is_moe());
+    return FittedKernels(accelerator, constants_of(*forms, accelerator)).assumption(shape);
   if (std::holds_alternative<Roofline>(model) && accelerator.efficiency.assumed)
     return "efficiencies of " + accelerator.name + ": " + accelerator.efficiency.source;
   return {};
@@ -89,9 +88,7 @@ ServiceTime::ServiceTime(const ServiceModel& model, const ReplicaShape& shape)
       pp_(count(shape.parallelism.pp)) {}
 
 const StepParts& ServiceTime::layers(double rank_tokens, double all_tokens, bool prompts) const {
-  const auto key = (static_cast<std::uint64_t>(rank_tokens * 16) << 33U) ^
-                   (static_cast<std::uint64_t>(all_tokens * 16) << 1U) ^ std::uint64_t{prompts};
-  const auto [entry, is_new] = layers_.try_emplace(key);
+  const auto [entry, is_new] = layers_.try_emplace({rank_tokens, all_tokens, prompts});
   if (is_new) entry->second = times_.layers(rank_tokens, all_tokens, prompts);
   return entry->second;
 }

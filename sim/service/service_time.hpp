@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -80,6 +81,18 @@ class ServiceTime {
 
  private:
   using Cores = std::vector<TransformerTimes::Core>;
+  struct LayersKey {
+    double rank_tokens = 0, all_tokens = 0;
+    bool prompts = false;
+    bool operator==(const LayersKey&) const = default;
+  };
+  struct LayersHash {
+    std::size_t operator()(const LayersKey& key) const {
+      const auto bits = std::bit_cast<std::uint64_t>(key.rank_tokens) * 0x9E3779B97F4A7C15U;
+      return (bits ^ std::bit_cast<std::uint64_t>(key.all_tokens)) * 0x9E3779B97F4A7C15U +
+             std::size_t{key.prompts};
+    }
+  };
 
   // Products, FFNs and collectives of a stage; memoised.
   const StepParts& layers(double rank_tokens, double all_tokens, bool prompts) const;
@@ -100,11 +113,11 @@ class ServiceTime {
   std::unique_ptr<KernelTimes> kernels_;
   TransformerTimes times_;
   double pp_ = 1;
-  mutable std::unordered_map<std::uint64_t, StepParts> layers_;  // by tokens of the busiest rank and of all
-  mutable std::unordered_map<std::uint64_t, StepParts> fixed_;   // likewise, in sequences
-  mutable std::vector<std::unique_ptr<Cores>> cores_;            // [sequences]
-  mutable std::vector<ContextKernel> kernels_of_step_;           // scratch
-  mutable DecodeCurve one_step_;                                 // scratch
+  mutable std::unordered_map<LayersKey, StepParts, LayersHash> layers_;
+  mutable std::unordered_map<std::uint64_t, StepParts> fixed_;  // likewise, in sequences
+  mutable std::vector<std::unique_ptr<Cores>> cores_;           // [sequences]
+  mutable std::vector<ContextKernel> kernels_of_step_;          // scratch
+  mutable DecodeCurve one_step_;                                // scratch
 };
 
 }  // namespace disagg

@@ -70,22 +70,22 @@ void check(const std::vector<BadInput>& inputs) {
   }
 }
 
-TEST_CASE("Keys that are unknown or missing: 12 of them are refused with exactly these words",
+TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly these words",
           "[bad-input]") {
   check({
       {.name = "a typo in a key of the root",
        .scenario = change(R"("model")", R"("modle")"),
        .error = "scenario.json:1:1: 'model' is missing\n"
                 "scenario.json:2:3: key 'modle' is unknown; known: cluster description horizon model name "
-                "precision seed slo workload; did you mean 'model'?"},
+                "network precision seed slo workload; did you mean 'model'?"},
       {.name = "an unknown key of the root",
        .scenario = change(R"("model":)", R"("slos": {}, "model":)"),
        .error = "scenario.json:2:3: key 'slos' is unknown; known: cluster description horizon model name "
-                "precision seed slo workload; did you mean 'slo'?"},
+                "network precision seed slo workload; did you mean 'slo'?"},
       {.name = "a typo in a key of the cluster",
        .scenario = change(R"("pools": [)", R"("poools": [], "pools": [)"),
-       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off pools router "
-                "topology; did you mean 'pools'?"},
+       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off placement "
+                "pools router topology; did you mean 'pools'?"},
       {.name = "a typo in a key of a pool",
        .scenario = change(R"("replicas": 2)", R"("replica": 2)"),
        .error = "scenario.json:5:7: cluster.pools[0]: 'replicas' is missing\n"
@@ -112,6 +112,9 @@ TEST_CASE("Keys that are unknown or missing: 12 of them are refused with exactly
        .scenario = change(R"("model":)", R"("slo": { "tttf": "1 s" }, "model":)"),
        .error =
            "scenario.json:2:12: slo: key 'tttf' is unknown; known: e2el tpot ttft; did you mean 'ttft'?"},
+      {.name = "an unknown key of the network",
+       .scenario = change(R"("cluster": {)", R"("network": { "solvr": "fluid" }, "cluster": {)"),
+       .error = "scenario.json:3:16: network: key 'solvr' is unknown; known: solver; did you mean 'solver'?"},
       {.name = "no model",
        .scenario = change(R"("model": "llama-3.1-8b",)", ""),
        .error = "scenario.json:1:1: 'model' is missing"},
@@ -122,16 +125,19 @@ TEST_CASE("Keys that are unknown or missing: 12 of them are refused with exactly
        .scenario = change(R"("cluster")", R"("clusters")"),
        .error = "scenario.json:1:1: 'cluster' is missing\n"
                 "scenario.json:3:3: key 'clusters' is unknown; known: cluster description horizon model name "
-                "precision seed slo workload; did you mean 'cluster'?"},
+                "network precision seed slo workload; did you mean 'cluster'?"},
       {.name = "no file for a trace",
        .scenario = change(kSynthetic, R"("kind": "azure")"),
        .error = "scenario.json:8:15: workload: 'file' is missing"},
   });
 }
 
-TEST_CASE("Values of the wrong type, unit or range: 25 of them are refused with exactly these words",
+TEST_CASE("Values of the wrong type, unit or range: 26 of them are refused with exactly these words",
           "[bad-input]") {
   check({
+      {.name = "a network that is no object",
+       .scenario = change(R"("cluster": {)", R"("network": "fluid", "cluster": {)"),
+       .error = "scenario.json:3:14: network: expects an object, not a string"},
       {.name = "an unknown unit",
        .scenario = change(R"("model":)", R"("slo": { "ttft": "2 sec" }, "model":)"),
        .error = "scenario.json:2:20: slo.ttft: unit 'sec' is unknown; known: ms ns us s min h d; did you "
@@ -219,7 +225,7 @@ TEST_CASE("Values of the wrong type, unit or range: 25 of them are refused with 
   });
 }
 
-TEST_CASE("Names that are unknown: 13 of them are refused with exactly these words", "[bad-input]") {
+TEST_CASE("Names that are unknown: 14 of them are refused with exactly these words", "[bad-input]") {
   check({
       {.name = "an unknown model",
        .scenario = change(R"("llama-3.1-8b")", R"("llama-3.1-9b")"),
@@ -238,6 +244,10 @@ TEST_CASE("Names that are unknown: 13 of them are refused with exactly these wor
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "batching": "chunkd")"),
        .error = "scenario.json:5:83: cluster.pools[0].batching.kind: 'chunkd' is unknown; known: chunked "
                 "prefill-first whole-prompts; did you mean 'chunked'?"},
+      {.name = "an unknown network solver",
+       .scenario = change(R"("cluster": {)", R"("network": { "solver": "fluidd" }, "cluster": {)"),
+       .error = "scenario.json:3:26: network.solver.kind: 'fluidd' is unknown; known: simgrid fluid; did you "
+                "mean 'fluid'?"},
       {.name = "an unknown router",
        .scenario = change(R"("pools":)", R"("router": "least-load", "pools":)"),
        .error = "scenario.json:4:15: cluster.router.kind: 'least-load' is unknown; known: round-robin random "
@@ -257,8 +267,9 @@ TEST_CASE("Names that are unknown: 13 of them are refused with exactly these wor
                 "did you mean 'layerwise'?"},
       {.name = "an unknown topology",
        .scenario = change(R"("pools":)", R"("topology": "nvlink-host", "pools":)"),
-       .error = "scenario.json:4:17: cluster.topology.kind: 'nvlink-host' is unknown; known: nvlink-hosts; "
-                "did you mean 'nvlink-hosts'?"},
+       .error = "scenario.json:4:17: cluster.topology.kind: 'nvlink-host' is unknown; known: nvlink-hosts "
+                "nvl72 leaf-spine rail-optimized torus dragonfly optical-star optical-circuit-switch graph "
+                "graphml; did you mean 'nvlink-hosts'?"},
       {.name = "an unknown workload",
        .scenario = change(R"("synthetic")", R"("syntetic")"),
        .error = "scenario.json:9:13: workload.kind: 'syntetic' is unknown; known: azure mooncake synthetic; "
@@ -744,7 +755,7 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
       {.name = "an unknown command",
        .arguments = "rum scenario.json",
        .error = "disagg: command 'rum' is unknown; known: run compare sweep validate list "
-                "calibrate roofline demo; did you mean 'run'?"},
+                "calibrate roofline topology demo; did you mean 'run'?"},
       {.name = "an unknown option",
        .arguments = "run scenario.json --fast",
        .error = "The following argument was not expected: --fast\n"
@@ -791,8 +802,9 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
        .error = "--timeline: needs --out FOLDER to write timeline.json into"},
       {.name = "an unknown list",
        .arguments = "list acelerators",
-       .error = "list: 'acelerators' is unknown; known: accelerators models links memory calibration "
-                "precisions; did you mean 'accelerators'?"},
+       .error =
+           "list: 'acelerators' is unknown; known: accelerators models links memory calibration constants "
+           "precisions; did you mean 'accelerators'?"},
       {.name = "--out onto a folder that holds something else",
        .files = {{"mine/thesis.txt", "precious\n"}},
        .arguments = "run scenario.json --out mine",

@@ -185,6 +185,45 @@ TEST_CASE("Artefacts are left out with a reason, and counted", "[calibrate]") {
   CHECK(read.left_out[0].rows + read.left_out[1].rows == 2);
 }
 
+TEST_CASE("A family with too few rows is left out and told, the others are fitted", "[calibrate]") {
+  const test::TemporaryFolder folder;
+  std::string csv = kGemmHeader;
+  for (const int m : {1, 16, 256, 4096})
+    for (const int n : {1024, 4096, 16384})
+      for (const int k : {2048, 8192}) {
+        const double ms = 0.003 + std::max(2.0 * m * n * k / 700e12, 2.0 * n * k / 2.8e12) * 1e3;
+        csv += "VLLM,0.24.0,NVIDIA H100 80GB HBM3,gemm,linear,bfloat16," + std::to_string(m) + "," +
+               std::to_string(n) + "," + std::to_string(k) + "," + std::to_string(ms) + "\n";
+      }
+  csv += test::with(kGemmRow, "bfloat16", "fp8");
+  test::write_text(folder / "rows.csv", csv);
+  const KernelCalibration fitted =
+      calibrate({folder / "rows.csv"}, {.accelerator = "h100-sxm-80gb", .folds = 2, .jobs = 1});
+  REQUIRE(fitted.families.size() == 1);
+  CHECK(fitted.families[0].format == "bf16");
+  REQUIRE(fitted.left_out.size() == 1);
+  CHECK(fitted.left_out[0].rows == 1);
+  CHECK_THAT(fitted.left_out[0].reason, Catch::StartsWith("1 rows of gemm fp8 are too few to fit"));
+}
+
+TEST_CASE("A file of constants must hold kernels of known families", "[calibrate]") {
+  const test::TemporaryFolder folder;
+  const auto error = [&](const char* text) {
+    test::write_text(folder / "c.json", text);
+    try {
+      kernel_constants("h100-sxm-80gb", folder / "c.json");
+    } catch (const ConfigError& problem) {
+      const std::string what = problem.what();
+      return what.substr(what.find("c.json"));
+    }
+    return std::string("none");
+  };
+  CHECK(error(R"({ "kernels": [] })") == "c.json: \"kernels\" is empty");
+  CHECK(error(R"({ "kernels": [ 1, 2 ] })") == "c.json:1: kernels: a row must be an object");
+  CHECK_THAT(error(R"({ "kernels": [ { "family": "gem" } ] })"),
+             Catch::StartsWith("c.json:1: kernels: family 'gem' is unknown; known: gemm"));
+}
+
 TEST_CASE("Damaged kernel files are refused with file, line and column, exit code 2", "[calibrate]") {
   const std::string header = kGemmHeader, row = kGemmRow;
   struct Damage {

@@ -73,14 +73,14 @@ int processes_of_group(pid_t group) {
   return count;
 }
 
-TEST_CASE("The option --help of the program and of each of its 6 commands exits with 0 and shows an example",
+TEST_CASE("The option --help of the program and of each of its 7 commands exits with 0 and shows an example",
           "[command-line]") {
   const TemporaryFolder folder;
   const Ended program = call(folder, {"--help"});
   CHECK(program.code == 0);
   CHECK(program.err.empty());
   CHECK_THAT(program.out, Contains("First steps: disagg demo") && Contains("75 interrupted"));
-  for (const std::string command : {"run", "compare", "sweep", "list", "roofline", "demo"}) {
+  for (const std::string command : {"run", "compare", "sweep", "list", "roofline", "topology", "demo"}) {
     INFO(command);
     CHECK_THAT(program.out, Contains("\n  " + command + " "));
     const Ended help = call(folder, {command, "--help"});
@@ -194,6 +194,24 @@ TEST_CASE("A run of the scenario.json in a folder of results gives the same metr
   const json second = json::parse(read_text(folder / "second/summary.json"));
   CHECK(first.at("metrics") == second.at("metrics"));
   CHECK(first.at("provenance").at("scenario_hash") == second.at("provenance").at("scenario_hash"));
+}
+
+TEST_CASE("A run names its network solver, which is SimGrid unless the scenario chooses another",
+          "[command-line]") {
+  const TemporaryFolder folder;
+  write_text(folder / "scenario.json", kScenario);
+  for (const std::string solver : {"simgrid", "fluid"}) {
+    std::vector<std::string> arguments{"run", "scenario.json", "--out", solver};
+    if (solver == "fluid") arguments.insert(arguments.end(), {"--set", "network.solver=fluid"});
+    REQUIRE(call(folder, arguments).code == 0);
+    const json resolved = json::parse(read_text(folder / (solver + "/scenario.json")));
+    CHECK(resolved.at("network").at("solver").at("kind") == solver);
+    const json summary = json::parse(read_text(folder / (solver + "/summary.json")));
+    CHECK(summary.at("provenance").at("network") == solver + ", max-min fair");
+  }
+  const json policies = json::parse(call(folder, {"list", "policies", "--json"}).out);
+  CHECK(policies.at("network.solver").size() == 2);
+  CHECK(policies.at("network.solver")[1].at("name") == "fluid");
 }
 
 TEST_CASE("The scenario.json of a replayed trace names it from any folder", "[command-line]") {
@@ -348,6 +366,7 @@ TEST_CASE("A full disk behind stdout is an error of every command", "[command-li
         {"run", "scenario.json", "--json", "--quiet"},
         {"list", "models"},
         {"list", "policies"},
+        {"topology", "scenario.json"},
         {"compare", "scenario.json", "scenario.json", "--quiet"},
         {"sweep", "scenario.json", "--axis", "seed=1,2", "--quiet"}}) {
     CAPTURE(arguments);

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "sim/service/service_time.hpp"
+
 using namespace disagg;
 
 namespace {
@@ -85,8 +87,18 @@ TEST_CASE("Every kernel has a positive, finite time in every format on every acc
 TEST_CASE("What was measured assumes nothing, relatives and other formats name whose constants they use",
           "[kernels]") {
   using Catch::Contains;
-  const auto assumed = [](const FittedKernels& k, Precision weights, Precision kv) {
-    return k.assumption({.weights = weights, .kv = kv}, true);
+  const auto of = [](const FittedKernels& k, const char* model, PrecisionPlan precision,
+                     Parallelism parallelism) {
+    ReplicaShape shape{.model = *find_model(model),
+                       .precision = precision,
+                       .accelerator = {},
+                       .parallelism = parallelism,
+                       .drafts = {},
+                       .overheads = {}};
+    return k.assumption(shape);
+  };
+  const auto assumed = [&](const FittedKernels& k, Precision weights, Precision kv) {
+    return of(k, "deepseek-v3", {.weights = weights, .kv = kv, .head = Precision::bf16}, {});
   };
   CHECK(assumed(kernels_of("h100-sxm-80gb"), Precision::bf16, Precision::bf16).empty());
   CHECK(assumed(kernels_of("h100-sxm-80gb"), Precision::fp16, Precision::fp16).empty());
@@ -101,11 +113,84 @@ TEST_CASE("What was measured assumes nothing, relatives and other formats name w
   CHECK_THAT(assumed(kernels_of(datasheet_only()), Precision::bf16, Precision::bf16),
              Contains("132 processors"));
   CHECK(assumed(kernels_of("h100-sxm-80gb"), Precision::nvfp4, Precision::int8) ==
-        "products in nvfp4 on h100-sxm-80gb by the form of nvfp4 on b200-sxm; "
-        "experts in nvfp4 on h100-sxm-80gb by the form of nvfp4 on b200-sxm; "
+        "products in nvfp4 on h100-sxm-80gb by the form of bf16 on h100-sxm-80gb; "
+        "experts in nvfp4 on h100-sxm-80gb by the form of int4 on h100-sxm-80gb; "
         "KV cache in int8 on h100-sxm-80gb by the form of fp8 on h100-sxm-80gb");
-  CHECK(kernels_of("h100-sxm-80gb").assumption({.weights = Precision::int4}, false) ==
+  const FittedKernels h100 = kernels_of("h100-sxm-80gb");
+  CHECK(of(h100, "llama-3.1-8b", {.weights = Precision::int4, .head = Precision::bf16}, {}) ==
         "products in int4 on h100-sxm-80gb by the form of bf16 on h100-sxm-80gb");
+  CHECK(of(h100, "llama-3.1-8b", {.attention = Precision::fp8}, {}) == "attention cores are timed in 16 bit");
+  CHECK(of(h100, "llama-3.1-70b", {}, {.tp = 8}).empty());
+  CHECK_THAT(of(h100, "llama-3.1-70b", {}, {.tp = 16}), Contains("collectives between scale-up domains"));
+  Accelerator changed = named("h100-sxm-80gb");
+  changed.extends = changed.name;
+  CHECK_THAT(of(kernels_of(changed), "llama-3.1-8b", {}, {}), Contains("those of h100-sxm-80gb"));
+}
+
+TEST_CASE("Formats without tensor cores of their own run as 16 bit with fewer bytes", "[kernels]") {
+  const FittedKernels h100 = kernels_of("h100-sxm-80gb");
+  const FittedKernels a100 = kernels_of("a100-sxm-80gb");
+  const auto large = [](const FittedKernels& k, Precision f) {
+    return k.gemm(f, 8192, 8192, 8192).total().si;
+  };
+  CHECK(large(h100, Precision::nvfp4) == Approx(large(h100, Precision::bf16)).epsilon(0.05));
+  CHECK(large(a100, Precision::fp8) == Approx(large(a100, Precision::bf16)).epsilon(0.05));
+  const auto thin = [](const FittedKernels& k, Precision f) {
+    return k.gemm(f, 1, 16384, 16384).bandwidth.si;
+  };
+  CHECK(thin(a100, Precision::fp8) < 0.65 * thin(a100, Precision::bf16));
+  const ExpertLoad load{.format = Precision::mxfp4,
+                        .hidden = 2880,
+                        .width = 2880,
+                        .matrices = 3,
+                        .active_experts = 100,
+                        .routed_tokens = 1024,
+                        .tokens = 256,
+                        .experts_per_token = 4};
+  ExpertLoad integer = load;
+  integer.format = Precision::int4;
+  CHECK(h100.experts(load).total().si == h100.experts(integer).total().si);
+}
+
+TEST_CASE("An accelerator that changes a row of the catalog keeps the kernels of that row", "[kernels]") {
+  const auto tpot = [](const char* accelerator) {
+    ConfigNode root = parse_config(std::string(R"({ "accelerator": )") + accelerator + " }", "test");
+    Problems problems;
+    Reader r(root, "", problems);
+    const Accelerator a = read_accelerator(r, "accelerator").value();
+    problems.throw_if_any();
+    ReplicaShape shape{.model = *find_model("llama-3.1-8b"),
+                       .precision = {},
+                       .accelerator = a,
+                       .parallelism = {},
+                       .drafts = {},
+                       .overheads = {}};
+    const ServiceTime service(FittedForms{}, shape);
+    const DecodeContext context{.sequences = 8,
+                                .all = {8000, 8},
+                                .longest = {1000, 1},
+                                .within = {8000, 8},
+                                .longest_within = {1000, 1}};
+    DecodeCurve curve;
+    service.decode(std::span(&context, 1), 1, curve);
+    return curve.until(1).si;
+  };
+  CHECK(tpot(R"({ "extends": "b200-sxm", "rent": "5 USD/h" })") == tpot(R"("b200-sxm")"));
+  CHECK(tpot(R"({ "extends": "gb200-nvl72", "name": "mine" })") == tpot(R"("gb200-nvl72")"));
+  CHECK(tpot(R"({ "extends": "b200-sxm", "memory": { "bandwidth": "20 TB/s" } })") < tpot(R"("b200-sxm")"));
+}
+
+TEST_CASE("Beyond 8 ranks of one domain a collective's latency grows with the logarithm of the ranks",
+          "[kernels]") {
+  CHECK(latency_hops(2) == 1);
+  CHECK(latency_hops(8) == 7);
+  CHECK(latency_hops(64) == Approx(14));
+  // All ranks in one domain are never slower than the same ranks in domains of 8 that ports join.
+  const FittedKernels k = kernels_of("gb200-nvl72");
+  for (const double ranks : {16.0, 32.0, 64.0})
+    for (const double bytes : {1e4, 1e6, 1e8})
+      CHECK(k.fast_all_reduce(Bytes{bytes}, {ranks, 1}).total() <=
+            k.fast_all_reduce(Bytes{bytes}, {ranks, ranks / 8}).total());
 }
 
 TEST_CASE("On H100 a large product is within 15 % of 0.8 of the peak, a thin one within 15 % of 0.86 of HBM",

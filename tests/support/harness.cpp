@@ -28,7 +28,7 @@ Facts simulate(ConfigNode root, bool single_steps) {
   Scenario scenario = read_scenario(std::move(root), "test");
   const auto source = scenario.workload->open(scenario.cluster.seed);
   Keeper keeper;
-  Simulation simulation(std::move(scenario.platform));
+  Simulation simulation(std::move(scenario.platform), scenario.network_solver);
   scenario.cluster.single_steps = single_steps;
   Cluster cluster(std::move(scenario.cluster), simulation, keeper);
   const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
