@@ -24,7 +24,8 @@ constexpr std::string_view kLegend = "\n- does not apply or is not published   *
 
 bool is_unverified(const std::vector<std::string>& unverified, std::string_view field) {
   return std::ranges::any_of(unverified, [&](const std::string& path) {
-    return path == field || path.starts_with(std::string(field) + ".");
+    return path == field || path.starts_with(std::string(field) + ".") ||
+           field.starts_with(std::string(path) + ".");
   });
 }
 
@@ -160,6 +161,30 @@ void list_links(std::ostream& out) {
   out << table << kLegend << "Bandwidths in one direction. Latencies: the middle of the published range.\n";
 }
 
+void list_tiers(std::ostream& out) {
+  Table table({{"name"},
+               {"scope"},
+               {"ports"},
+               {"port reads", "GB/s"},
+               {"port writes", "GB/s"},
+               {"reads", "GB/s"},
+               {"writes", "GB/s"},
+               {"latency", "us"},
+               {"capacity", "TB"},
+               {"what"}});
+  for (const MemoryTierRow& tier : memory_tiers()) {
+    const Cells cell{tier.provenance.unverified};
+    table.add({tier.name, tier.scope, tier.scope == "cluster" ? std::to_string(tier.ports) : "one a GPU",
+               cell(std::optional(tier.port_read), 1e9, "port.read"),
+               cell(std::optional(tier.port_write), 1e9, "port.write"), cell(tier.read, 1e9, "total.read"),
+               cell(tier.write, 1e9, "total.write"), cell(std::optional(tier.latency), 1e-6, "latency"),
+               cell(tier.capacity, 1e12, "capacity"), tier.title});
+  }
+  out << table << kLegend
+      << "Memory below the accelerators', as the \"preset\" of a memory pool. Rates that transfers reach, in "
+         "one direction; of a port, and of an instance with all its ports.\n";
+}
+
 void list_memory(std::ostream& out) {
   Table table({{"name"},
                {"kind"},
@@ -255,6 +280,8 @@ constexpr auto kListings = std::to_array<Listing>({
     {"models", "language models: sizes, attention, parameters", list_models, models_json},
     {"links", "scale-up, scale-out and optical links", list_links,
      [] { return catalog_json(embedded::hardware_catalog, "links"); }},
+    {"tiers", "memory tiers for KV caches: presets of memory pools", list_tiers,
+     [] { return catalog_json(embedded::hardware_catalog, "tiers"); }},
     {"memory", "memory technologies and pools", list_memory,
      [] { return catalog_json(embedded::hardware_catalog, "memory"); }},
     {"calibration", "observed corrections and fits", list_calibration,

@@ -28,7 +28,7 @@ class Recorder final : public RecordSink {
     *requests_ << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
                   "arrived_s,first_scheduled_s,"
                   "first_token_s,room_found_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,"
-                  "e2el_s,cached_tokens\n";
+                  "e2el_s,cached_tokens,fetched_tokens,fetch_expected_s,recompute_expected_s,fetch_s\n";
     if (with_timeline) timeline_.emplace(folder->open("timeline.json"));
   }
 
@@ -70,9 +70,12 @@ class Recorder final : public RecordSink {
       add(tpot(r) ? show_exact(tpot(r)->si) : "");
       add_time(e2el(r));
       add(std::to_string(r.cached_tokens));
+      add(std::to_string(r.fetched_tokens));
+      for (const Seconds t : {r.fetch_expected, r.recompute_expected, r.fetch_took})
+        add(r.fetched_tokens > 0 ? show_exact(t.si) : "");
     } else {
       line_ += ",,,,";
-      line_ += show_exact(r.arrived.si) + ",,,,,,,,,,";
+      line_ += show_exact(r.arrived.si) + ",,,,,,,,,,,,,,";
     }
     line_ += '\n';
     *requests_ << line_;
@@ -150,6 +153,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   const std::size_t replicas = cluster.replicas().size();
   std::vector<ReplicaUsage> at_warm_up(replicas);
   std::vector<LinkUsage> links_at_warm_up(simulation.link_usage().size());
+  const std::size_t tiers = cluster.tiers() == nullptr ? 0 : cluster.tiers()->tiers().size();
+  std::vector<TierUsage> tiers_at_warm_up(tiers);
   bool warm = scenario.horizon.warm_up == Seconds{0};
   TimeSeries series;
   std::uint32_t events = 0;
@@ -159,6 +164,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       cluster.settle();
       for (std::size_t i = 0; i < replicas; ++i) at_warm_up[i] = cluster.replicas()[i]->usage();
       links_at_warm_up = simulation.link_usage();
+      for (std::size_t t = 0; t < tiers; ++t) tiers_at_warm_up[t] = cluster.tiers()->usage(t);
       warm = true;
     }
     while (series.next_date() <= next) {
@@ -187,6 +193,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
                  .metrics = recorder.metrics(),
                  .usage = {},
                  .links = simulation.link_usage(),
+                 .tiers = {},
                  .measured_from = scenario.horizon.warm_up,
                  .measured_to = std::max(simulation.now(), scenario.horizon.warm_up),
                  .ended = simulation.now(),
@@ -196,6 +203,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
                  .single_steps = options.single_steps};
   for (std::size_t i = 0; i < replicas; ++i)
     facts.usage.push_back(warm ? cluster.replicas()[i]->usage() - at_warm_up[i] : ReplicaUsage{});
+  for (std::size_t t = 0; t < tiers; ++t)
+    facts.tiers.push_back(warm ? cluster.tiers()->usage(t) - tiers_at_warm_up[t] : TierUsage{});
   for (std::size_t i = 0; i < facts.links.size(); ++i) {
     facts.links[i].bytes -= warm ? links_at_warm_up[i].bytes : facts.links[i].bytes;
     facts.links[i].flows -= warm ? links_at_warm_up[i].flows : facts.links[i].flows;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "experiments/memory_pools.hpp"
 #include "sim/base/hash.hpp"
 #include "sim/base/one_of.hpp"
 #include "sim/serving/software_profile.hpp"
@@ -153,7 +154,8 @@ void check_prefix_cache(Reader& r, const PoolSetup& pool) {
 }
 
 std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& model,
-                                   const PrecisionPlan& precision, std::vector<std::string>& assumptions) {
+                                   const PrecisionPlan& precision, std::span<const MemoryTierSetup> tiers,
+                                   std::vector<std::string>& assumptions) {
   PoolSetup pool;
   pool.name = r.name("name");
   pool.role = static_cast<Role>(r.choice("role", kRoleNames, "mixed"));
@@ -197,6 +199,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   if (pool.block_tokens > kMostBlockTokens)
     r.fail("block_tokens", "must be at most " + std::to_string(kMostBlockTokens));
   pool.eviction = read_prefix_cache(r);
+  read_pool_tiers(r, tiers, pool);
   r.done();
   if (!model || !accelerator || !policy || !service || !r.problems().empty()) return std::nullopt;
 
@@ -204,6 +207,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   pool.shape.accelerator = *accelerator;
   pool.service = std::move(*service);
   pool.rules = rules_of(*policy);
+  if (std::holds_alternative<WaitForRoom>(pool.spill)) pool.rules.reserve_output = true;
   if (pool.shape.parallelism.pp > model->num_hidden_layers)
     r.fail("parallelism", "pp " + std::to_string(pool.shape.parallelism.pp) + " exceeds the " +
                               std::to_string(model->num_hidden_layers) + " layers of " + model->name);
@@ -254,12 +258,13 @@ HandOffEnds hand_off_ends(const std::vector<PoolSetup>& pools, const RoutingPoli
 
 void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const PrecisionPlan& precision,
                   Scenario& scenario) {
+  MemoryPools memory = read_memory_pools(cluster, scenario.assumptions);
   std::vector<Reader> pool_readers = cluster.objects("pools");
   if (pool_readers.empty() && cluster.has("pools") &&
       cluster.node().find("pools")->kind == ConfigNode::Kind::array)
     cluster.fail("pools", "is empty");
   for (const Reader& reader : pool_readers)
-    if (auto pool = read_pool(reader, model, precision, scenario.assumptions))
+    if (auto pool = read_pool(reader, model, precision, memory.tiers, scenario.assumptions))
       scenario.cluster.pools.push_back(std::move(*pool));
 
   const auto topology_reader = cluster.variant("topology", "nvlink-hosts");
@@ -284,7 +289,12 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
                  *router) &&
       std::ranges::none_of(scenario.cluster.pools, [](const PoolSetup& p) { return p.eviction.has_value(); }))
     cluster.fail("router", "looks into prefix caches, but no pool has a prefix_cache");
+  fit_memory_pools(memory, scenario.cluster.pools, cluster);
   PlacedCluster placed = place(*topology, scenario.cluster.pools, cluster, *placement);
+  if (!cluster.problems().empty()) return;
+  attach_tiers(placed, *topology, scenario.cluster.pools, memory.tiers, memory.readers);
+  if (!cluster.problems().empty()) return;
+  reserve_streams(memory, scenario.cluster.pools, placed);
   if (!cluster.problems().empty()) return;
   for (std::size_t i = 0; i < placed.pools.size(); ++i) {
     Accelerator& accelerator = scenario.cluster.pools[i].shape.accelerator;
@@ -300,11 +310,14 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
                               std::to_string(kMostHandOffPairs / flows) + " whose routes are kept");
     return;
   }
-  RoutedCluster routed = route_hand_offs(placed, ends.from, ends.to, costs_of(*hand_off).overhead);
+  RoutedCluster routed =
+      route_hand_offs(placed, ends.from, ends.to, costs_of(*hand_off).overhead, memory.tiers);
   scenario.cluster.router = std::move(*router);
   scenario.cluster.admission = *admission;
   scenario.cluster.hand_off = *hand_off;
   scenario.cluster.routes = std::move(routed.routes);
+  scenario.cluster.tiers = std::move(memory.tiers);
+  scenario.cluster.tier_access = std::move(routed.tier_access);
   scenario.platform = std::move(routed.platform);
   scenario.placed = std::move(placed);
   scenario.hand_offs = std::move(ends);

@@ -88,12 +88,41 @@ ordered_json pool_json(const PoolSetup& pool, const TransformerWork& work, const
   } else {
     j["prefix_cache"] = false;
   }
+  if (!pool.tiers.empty()) {
+    j["fetched_tokens"] = u.fetched_tokens;
+    j["swaps"] = u.swaps;
+  }
   j["preemptions"] = u.preemptions;
   j["mean_waiting"] =
       ratio(u.waiting_seconds, (t.time / static_cast<double>(std::max<std::size_t>(t.replicas, 1))).si);
   j["kv_bytes_per_token"] = work.resident_kv_bytes_per_token().si;
   j["weight_bytes"] = work.weight_bytes().si;
   return j;
+}
+
+// The memory tiers, by name; null when there are none.
+ordered_json memory_json(const RunFacts& facts) {
+  const MemoryTiers* tiers = facts.cluster.tiers();
+  if (tiers == nullptr) return nullptr;
+  const double seconds = (facts.measured_to - facts.measured_from).si;
+  ordered_json by_name;
+  for (std::size_t t = 0; t < tiers->tiers().size(); ++t) {
+    const MemoryTierSetup& setup = tiers->tiers()[t];
+    const TierUsage& usage = facts.tiers[t];
+    by_name[setup.name] = {
+        {"scope", kTierScopeNames[static_cast<std::size_t>(setup.scope)]},
+        {"instances", tiers->instances(t)},
+        {"capacity_bytes", setup.capacity.si},  // of each
+        {"occupancy", ratio(usage.used_seconds, static_cast<double>(tiers->total_blocks(t)) * seconds)},
+        {"reads", usage.reads},
+        {"writes", usage.writes},
+        {"bytes_read", usage.bytes_read.si},
+        {"bytes_written", usage.bytes_written.si},
+        {"fetched_tokens", usage.tokens_read},
+        {"evicted_blocks", usage.evicted_blocks},
+        {"refused_writes", usage.refused_writes}};
+  }
+  return by_name;
 }
 
 std::string percent(double share) { return show_percent(share) + " %"; }
@@ -231,6 +260,7 @@ ordered_json summarise(const RunFacts& facts) {
   for (std::uint32_t p = 0; p < pools.size(); ++p)
     by_pool[pools[p].name] = pool_json(pools[p], facts.cluster.work(PoolId{p}), totals(facts, PoolId{p}));
   j["pools"] = by_pool;
+  j["memory_pools"] = memory_json(facts);
   j["links"] = links_json(facts);
   const auto cost = dollars_per_hour(pools);
   const double output_rate =

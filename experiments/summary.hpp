@@ -19,6 +19,7 @@ struct RunFacts {
   const Metrics& metrics;
   std::vector<ReplicaUsage> usage;  // [replica], of the measured time
   std::vector<LinkUsage> links;     // [link], of the measured time
+  std::vector<TierUsage> tiers;     // [memory tier], of the measured time
   Seconds measured_from{}, measured_to{};
   Seconds ended{};
   std::string trace_hash;

@@ -170,7 +170,7 @@ std::vector<LinkLoad> link_loads(const Platform& platform, const HandOffRoutes& 
     for (const ReplicaId target : to) {
       if (source == target) continue;
       ++pairs;
-      for (const HandOffFlow& flow : routes.flows(source, target)) {
+      for (const NetworkFlow& flow : routes.flows(source, target)) {
         for (const LinkId link : platform.routes[flow.route.index].links) {
           loads[link.index].share += flow.share;
           ++loads[link.index].flows;

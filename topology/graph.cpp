@@ -78,6 +78,9 @@ bool Ways::forwards(TopologyVertexId through, TopologyVertexId target) const {
     case VertexKind::accelerators:
     case VertexKind::memory_pool:
       return false;
+    case VertexKind::memory_port:
+      return graph_[target].kind == VertexKind::memory_pool ||
+             (hops_[through] == 1 && graph_[from_].kind == VertexKind::memory_pool);
     case VertexKind::host:
       return graph_[target].kind == VertexKind::accelerators ||
              (hops_[through] == 1 && graph_[from_].kind == VertexKind::accelerators);

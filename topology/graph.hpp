@@ -20,7 +20,8 @@ template <>
 std::span<const Unit> unit_table<JoulesPerByte>();
 
 // `accelerators` stand for those of one replica on one host: their ports, taken together, are its edges'
-// bandwidth. Vertices of other kinds may hold accelerators on which replicas can be placed.
+// bandwidth. Vertices of other kinds may hold accelerators on which replicas can be placed. Through a
+// `memory_port` goes what a memory pool reads and writes, and nothing else.
 enum class VertexKind {
   accelerators,
   host,
@@ -34,12 +35,13 @@ enum class VertexKind {
   optical_port,
   photonic_fabric,
   circuit_switch,
-  memory_pool
+  memory_pool,
+  memory_port
 };
-inline constexpr std::array<std::string_view, 13> kVertexKindNames{
-    "accelerators",    "host",           "scale-up-switch", "switch", "leaf-switch",
-    "spine-switch",    "core-switch",    "router",          "nic",    "optical-port",
-    "photonic-fabric", "circuit-switch", "memory-pool"};
+inline constexpr std::array<std::string_view, 14> kVertexKindNames{
+    "accelerators",    "host",           "scale-up-switch", "switch",     "leaf-switch",
+    "spine-switch",    "core-switch",    "router",          "nic",        "optical-port",
+    "photonic-fabric", "circuit-switch", "memory-pool",     "memory-port"};
 
 enum class Medium { nvlink, nvlink_c2c, pcie, infiniband, ethernet, cxl, optical };
 inline constexpr std::array<std::string_view, 7> kMediumNames{
@@ -85,8 +87,8 @@ void connect_one_way(TopologyGraph& graph, TopologyVertexId from, TopologyVertex
 void connect(TopologyGraph& graph, TopologyVertexId a, TopologyVertexId b, const TopologyEdge& edge);
 
 // The ways from one vertex to all others: of those with the fewest hops the widest, which has the least sum
-// of 1/bandwidth. Accelerators and memory pools do not forward, and a host only what its own accelerators
-// send or receive.
+// of 1/bandwidth. Accelerators and memory pools do not forward, a host only what its own accelerators send or
+// receive, and a memory port what comes from or goes to its pool.
 class Ways {
  public:
   static constexpr std::uint32_t kNoWay = std::numeric_limits<std::uint32_t>::max();

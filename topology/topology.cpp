@@ -250,6 +250,174 @@ PlacedCluster place(const TopologyPolicy& topology, std::span<const PoolSetup> p
 
 namespace {
 
+bool is_switch(const TopologyVertex& vertex) {
+  switch (vertex.kind) {
+    case VertexKind::accelerators:
+    case VertexKind::host:
+    case VertexKind::nic:
+    case VertexKind::optical_port:
+    case VertexKind::memory_pool:
+    case VertexKind::memory_port:
+      return false;
+    default:
+      return vertex.accelerators == 0;
+  }
+}
+
+// Ports that a photonic fabric or circuit switch has; nothing for other topologies.
+std::optional<std::int64_t> radix_of(const TopologyPolicy& topology) {
+  if (const auto* star = std::get_if<OpticalStar>(&topology)) return star->radix;
+  if (const auto* circuits = std::get_if<OpticalCircuitSwitch>(&topology)) return circuits->radix;
+  return std::nullopt;
+}
+
+class TierAttachment {
+ public:
+  TierAttachment(PlacedCluster& placed, const MemoryTierSetup& setup, std::uint32_t tier)
+      : placed_(placed), setup_(setup), tier_(tier) {}
+
+  // Of a replica: one for each of them.
+  void to_replica(std::size_t replica, std::size_t number) {
+    const PlacedTier instance = add(setup_.name + "[" + std::to_string(number) + "]");
+    for (const ReplicaPart& part : placed_.replicas[replica]) join(part, instance.vertex);
+    placed_.tiers[replica].push_back(instance);
+  }
+
+  // Of the hosts: the one of the replica's first host is its own.
+  void to_hosts(std::size_t replica) {
+    const auto& parts = placed_.replicas[replica];
+    auto known = by_host_.find(parts.front().host);
+    if (known == by_host_.end())
+      known =
+          by_host_.emplace(parts.front().host, add(setup_.name + "[" + std::to_string(next_) + "]")).first;
+    for (const ReplicaPart& part : parts) join(part, known->second.vertex);
+    placed_.tiers[replica].push_back(known->second);
+  }
+
+  void to_vertex(TopologyVertexId vertex) {
+    if (placed_.graph[vertex].kind == VertexKind::memory_pool) {
+      shared_ = {tier_, next_++, vertex};
+      return;
+    }
+    shared_ = add(setup_.name);
+    const bool optical = placed_.graph[vertex].kind == VertexKind::photonic_fabric ||
+                         placed_.graph[vertex].kind == VertexKind::circuit_switch;
+    join(vertex, shared_->vertex, setup_.ports, optical ? Medium::optical : Medium::infiniband);
+  }
+  void to_cluster(std::size_t replica) { placed_.tiers[replica].push_back(*shared_); }
+
+ private:
+  PlacedTier add(const std::string& name) {
+    TopologyGraph& graph = placed_.graph;
+    const auto pool = boost::add_vertex({name, VertexKind::memory_pool, 0, 0}, graph);
+    const auto port = boost::add_vertex({name + ".port", VertexKind::memory_port, 0, 0}, graph);
+    ports_.emplace(pool, port);
+    connect_one_way(graph, port, pool, edge(setup_.write_rate, 1, Medium::cxl));
+    connect_one_way(graph, pool, port, edge(setup_.read_rate, 1, Medium::cxl));
+    return {tier_, next_++, pool};
+  }
+
+  void join(const ReplicaPart& part, TopologyVertexId pool) {
+    join(part.vertex, pool, placed_.graph[part.vertex].accelerators, Medium::pcie);
+  }
+  void join(TopologyVertexId vertex, TopologyVertexId pool, std::int64_t ports, Medium medium) {
+    const auto port = ports_.at(pool);
+    connect_one_way(placed_.graph, vertex, port, edge(setup_.port_write, ports, medium));
+    connect_one_way(placed_.graph, port, vertex, edge(setup_.port_read, ports, medium));
+  }
+
+  static TopologyEdge edge(BytesPerSecond rate, std::int64_t ports, Medium medium) {
+    return {.name = {},
+            .medium = medium,
+            .bandwidth = rate,
+            .latency = {},
+            .line_rate = rate,
+            .ports = ports,
+            .sharing = Sharing::shared,
+            .accelerator = 0,
+            .energy = {},
+            .id = 0};
+  }
+
+  PlacedCluster& placed_;
+  const MemoryTierSetup& setup_;
+  std::uint32_t tier_;
+  std::uint32_t next_ = 0;
+  std::unordered_map<TopologyVertexId, TopologyVertexId> ports_;  // of pools
+  std::unordered_map<std::size_t, PlacedTier> by_host_;
+  std::optional<PlacedTier> shared_;
+};
+
+// The vertex at which a tier of the cluster is attached.
+std::optional<TopologyVertexId> place_of(const PlacedCluster& placed, const TopologyPolicy& topology,
+                                         const MemoryTierSetup& tier, Reader& r) {
+  const TopologyGraph& graph = placed.graph;
+  std::vector<TopologyVertexId> switches;
+  std::vector<std::string_view> names;
+  for (auto [v, end] = boost::vertices(graph); v != end; ++v) {
+    const bool drawn = graph[*v].kind == VertexKind::memory_pool;
+    if (!is_switch(graph[*v]) && !drawn) continue;
+    if (!drawn) switches.push_back(*v);
+    names.push_back(graph[*v].name);
+    if (graph[*v].name == tier.attached_to) return *v;
+  }
+  if (!tier.attached_to.empty()) {
+    r.unknown("attached_to", tier.attached_to, names);
+    return std::nullopt;
+  }
+  if (switches.size() == 1) return switches.front();
+  std::string known;
+  for (std::size_t i = 0; i < names.size() && i < 8; ++i) known += " " + std::string(names[i]);
+  if (names.size() > 8) known += " ...";
+  r.fail("attached_to", std::string(name_of(topology)) + " has " + std::to_string(switches.size()) +
+                            " switches: say at which the pool is attached; known:" + known);
+  return std::nullopt;
+}
+
+}  // namespace
+
+void attach_tiers(PlacedCluster& placed, const TopologyPolicy& topology, std::span<const PoolSetup> pools,
+                  std::span<const MemoryTierSetup> tiers, std::span<Reader> readers) {
+  placed.tiers.resize(placed.replicas.size());
+  std::vector<TierAttachment> attachments;
+  attachments.reserve(tiers.size());
+  std::int64_t ports = static_cast<std::int64_t>(placed.fabric.hosts.size());
+  for (std::uint32_t t = 0; t < tiers.size(); ++t) {
+    attachments.emplace_back(placed, tiers[t], t);
+    if (tiers[t].scope != TierScope::cluster) continue;
+    const auto vertex = place_of(placed, topology, tiers[t], readers[t]);
+    if (!vertex) continue;
+    attachments.back().to_vertex(*vertex);
+    ports += tiers[t].ports;
+    const auto radix = radix_of(topology);
+    if (radix && ports > *radix)
+      readers[t].fail("ports", "hosts and memory pools need " + std::to_string(ports) + " ports, but " +
+                                   std::string(name_of(topology)) + " has a radix of " +
+                                   std::to_string(*radix));
+  }
+  if (std::ranges::any_of(readers, [](const Reader& r) { return !r.problems().empty(); })) return;
+  std::size_t replica = 0;
+  for (const PoolSetup& pool : pools) {
+    for (std::int64_t n = 0; n < pool.replicas; ++n, ++replica) {
+      for (const std::uint32_t t : pool.tiers) {
+        switch (tiers[t].scope) {
+          case TierScope::replica:
+            attachments[t].to_replica(replica, replica);
+            break;
+          case TierScope::host:
+            attachments[t].to_hosts(replica);
+            break;
+          case TierScope::cluster:
+            attachments[t].to_cluster(replica);
+            break;
+        }
+      }
+    }
+  }
+}
+
+namespace {
+
 class Router {
  public:
   explicit Router(const PlacedCluster& cluster)
@@ -298,6 +466,45 @@ class Router {
         }
       }
     }
+  }
+
+  // The flows between a replica and one of its tiers, and their rates when nothing else moves.
+  TierAccess reach(ReplicaId replica, const PlacedTier& placed, const MemoryTierSetup& tier) {
+    TierAccess access{.tier = placed.tier,
+                      .instance = placed.instance,
+                      .reads = {},
+                      .writes = {},
+                      .latency = {},
+                      .read_rate = {},
+                      .stream_rate = {}};
+    const ReplicaPart memory{.vertex = placed.vertex, .begin = 0, .end = 1, .held_share = 1, .host = 0};
+    const Ways reads(graph_, placed.vertex);
+    for (const ReplicaPart& part : cluster_.replicas[replica.index]) {
+      const Ways writes(graph_, part.vertex);
+      const double share = part.end - part.begin;
+      const std::uint64_t flow = hashes_[part.vertex] * 31 + hashes_[placed.vertex];
+      const auto in = reads.to(part.vertex, flow);
+      const auto out = writes.to(placed.vertex, flow);
+      if (in.empty() || out.empty())
+        throw ConfigError("cluster.topology: there is no way between " + graph_[part.vertex].name +
+                          " and memory pool '" + tier.name + "'");
+      access.reads.push_back(flow_on(memory, part, in, share, tier.latency));
+      access.writes.push_back(flow_on(part, memory, out, share, tier.latency));
+      access.latency =
+          std::max(access.latency, routed_.platform.routes[access.reads.back().route.index].latency);
+      // All parts move their shares at the same time; what they have in common is shared.
+      BytesPerSecond most = access.reads.back().limit;
+      BytesPerSecond all = Network::kNoLimit;
+      for (const TopologyEdgeId& e : in)
+        if (all == Network::kNoLimit || graph_[e].capacity() < all) all = graph_[e].capacity();
+      if (most == Network::kNoLimit || all < most) most = all;
+      const auto lower = [](BytesPerSecond& rate, BytesPerSecond other) {
+        if (rate == BytesPerSecond{} || other < rate) rate = other;
+      };
+      lower(access.read_rate, most / share);
+      lower(access.stream_rate, all / share);
+    }
+    return access;
   }
 
   RoutedCluster take() { return std::move(routed_); }
@@ -366,6 +573,13 @@ class Router {
 
   void add(ReplicaId source, ReplicaId target, const ReplicaPart& part, const ReplicaPart& other,
            const std::vector<TopologyEdgeId>& way, double share, Seconds overhead, std::size_t stripe) {
+    routed_.routes.append(source, target, flow_on(part, other, way, share, overhead, stripe));
+  }
+
+  // Adds the route of a flow.
+  NetworkFlow flow_on(const ReplicaPart& part, const ReplicaPart& other,
+                      const std::vector<TopologyEdgeId>& way, double share, Seconds overhead,
+                      std::size_t stripe = 0) {
     BytesPerSecond most = Network::kNoLimit;
     const auto limit = [&](const TopologyEdgeId& e, const ReplicaPart& p) {
       if (p.held_share >= 1) return;
@@ -385,9 +599,8 @@ class Router {
       limit(e, part);
       limit(e, other);
     }
-    routed_.routes.append(source, target,
-                          {RouteId{static_cast<std::uint32_t>(routed_.platform.routes.size())}, share, most});
     routed_.platform.routes.push_back(std::move(route));
+    return {RouteId{static_cast<std::uint32_t>(routed_.platform.routes.size() - 1)}, share, most};
   }
 
   const PlacedCluster& cluster_;
@@ -404,10 +617,17 @@ class Router {
 }  // namespace
 
 RoutedCluster route_hand_offs(const PlacedCluster& cluster, std::span<const ReplicaId> from,
-                              std::span<const ReplicaId> to, Seconds overhead) {
+                              std::span<const ReplicaId> to, Seconds overhead,
+                              std::span<const MemoryTierSetup> tiers) {
   Router router(cluster);
   for (const ReplicaId source : from) router.route(source, to, overhead);
-  return router.take();
+  std::vector<std::vector<TierAccess>> access(cluster.tiers.size());
+  for (std::uint32_t i = 0; i < access.size(); ++i)
+    for (const PlacedTier& tier : cluster.tiers[i])
+      access[i].push_back(router.reach(ReplicaId{i}, tier, tiers[tier.tier]));
+  RoutedCluster routed = router.take();
+  routed.tier_access = std::move(access);
+  return routed;
 }
 
 std::int64_t flows_per_hand_off(const PlacedCluster& cluster) {

@@ -30,6 +30,12 @@ struct PoolLinks {
   std::optional<BytesPerSecond> nic_bandwidth;
 };
 
+// An instance of a memory tier that a replica reaches.
+struct PlacedTier {
+  std::uint32_t tier = 0, instance = 0;
+  TopologyVertexId vertex = 0;
+};
+
 // The graph with all replicas placed on it: what a vertex with accelerators offered to each of them has
 // become edges of the replicas' own.
 struct PlacedCluster {
@@ -38,6 +44,7 @@ struct PlacedCluster {
   std::int64_t hosts = 0;                          // with a replica on them
   Fabric fabric;                                   // without the replicas
   std::vector<PoolLinks> pools;                    // [pool]
+  std::vector<std::vector<PlacedTier>> tiers;  // [replica], in the order of its pool's; see attach_tiers()
 };
 
 // Builds the topology and places the replicas of all pools. What cannot be built or placed becomes a problem
@@ -45,14 +52,23 @@ struct PlacedCluster {
 PlacedCluster place(const TopologyPolicy& topology, std::span<const PoolSetup> pools, Reader& r,
                     const PlacementPolicy& placement = Packed{});
 
+// Adds the memory tiers to the graph: those of replicas and hosts at a port of each accelerator, those of the
+// cluster at a vertex of the topology. A tier that cannot be attached becomes a problem of the reader of its
+// object, `readers[tier]`.
+void attach_tiers(PlacedCluster& placed, const TopologyPolicy& topology, std::span<const PoolSetup> pools,
+                  std::span<const MemoryTierSetup> tiers, std::span<Reader> readers);
+
 // The platform that the network simulates, and the flows of hand-offs from every replica in `from` to every
-// one in `to` but itself. `overhead` is what the software adds before the first byte.
+// one in `to` but itself; `overhead` is what the software adds before the first byte. And the flows between
+// replicas and their memory tiers.
 struct RoutedCluster {
   Platform platform;  // its links are the graph's edges, vertex by vertex
   HandOffRoutes routes;
+  std::vector<std::vector<TierAccess>> tier_access;  // [replica], as PlacedCluster::tiers
 };
 RoutedCluster route_hand_offs(const PlacedCluster& cluster, std::span<const ReplicaId> from,
-                              std::span<const ReplicaId> to, Seconds overhead);
+                              std::span<const ReplicaId> to, Seconds overhead,
+                              std::span<const MemoryTierSetup> tiers = {});
 
 // Flows that carry one hand-off, at most: as many as the widest replica has NICs where these are striped.
 std::int64_t flows_per_hand_off(const PlacedCluster& cluster);

@@ -211,6 +211,32 @@ Memory read_memory_row(Reader& row) {
           .provenance = read_provenance(row)};
 }
 
+MemoryTierRow read_tier_row(Reader& row) {
+  MemoryTierRow tier{.name = row.get<std::string>("name"),
+                     .title = row.get<std::string>("title"),
+                     .scope = row.get<std::string>("scope"),
+                     .ports = row.find<std::int64_t>("ports", Range::positive).value_or(1),
+                     .port_read = {},
+                     .port_write = {},
+                     .read = {},
+                     .write = {},
+                     .operations_per_second = row.find<double>("operations_per_second", Range::positive),
+                     .capacity = row.find<Bytes>("capacity", Range::positive),
+                     .latency = row.get<Seconds>("latency", Range::non_negative),
+                     .provenance = read_provenance(row)};
+  if (auto port = row.object("port")) {
+    tier.port_read = port->get<BytesPerSecond>("read", Range::positive);
+    tier.port_write = port->get<BytesPerSecond>("write", Range::positive);
+    port->done();
+  }
+  if (auto total = row.find_object("total")) {
+    tier.read = total->get<BytesPerSecond>("read", Range::positive);
+    tier.write = total->get<BytesPerSecond>("write", Range::positive);
+    total->done();
+  }
+  return tier;
+}
+
 Calibration read_calibration_row(Reader& row) {
   row.find_object("figures");  // each row has its own
   return {.name = row.get<std::string>("name"), .facts = facts_of(row), .provenance = read_provenance(row)};
@@ -309,6 +335,10 @@ std::span<const Link> links() {
 }
 std::span<const Memory> memories() {
   static const std::vector<Memory> rows = read_catalog("memory", read_memory_row);
+  return rows;
+}
+std::span<const MemoryTierRow> memory_tiers() {
+  static const std::vector<MemoryTierRow> rows = read_catalog("tiers", read_tier_row);
   return rows;
 }
 std::span<const Calibration> calibrations() {

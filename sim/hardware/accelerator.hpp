@@ -97,6 +97,20 @@ struct Memory {
   Provenance provenance;
 };
 
+// A memory below the accelerators' own as serving engines reach it: rates of transfers, per direction.
+struct MemoryTierRow {
+  std::string name;
+  std::string title;
+  std::string scope;                            // replica, host or cluster: whose an instance is
+  std::int64_t ports = 1;                       // into the network, of one of the cluster
+  BytesPerSecond port_read{}, port_write{};     // of each of these, or of each accelerator
+  std::optional<BytesPerSecond> read, write;    // of an instance, all ports together; else their sum
+  std::optional<double> operations_per_second;  // contiguous pieces that an instance moves
+  std::optional<Bytes> capacity;
+  Seconds latency{};  // before the first byte
+  Provenance provenance;
+};
+
 // Observed corrections and fits that belong to no single accelerator or link.
 struct Calibration {
   std::string name;  // not unique: "collective_buffers" has a row for each number of accelerators
@@ -108,6 +122,7 @@ struct Calibration {
 std::span<const Accelerator> accelerators();
 std::span<const Link> links();
 std::span<const Memory> memories();
+std::span<const MemoryTierRow> memory_tiers();
 std::span<const Calibration> calibrations();
 
 // Reads `key` of a scenario: the name of a catalog row, or an inline object with the fields of a row, which

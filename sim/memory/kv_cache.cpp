@@ -4,10 +4,10 @@
 
 namespace disagg {
 
-BlockCount KvCache::allocate(BlockCount blocks) {
+BlockCount KvCache::allocate(BlockCount blocks, const EvictionListener* listener) {
   expect(blocks >= 0 && blocks <= free(), "more KV blocks taken than there are");
   const BlockCount evicted = std::max<BlockCount>(blocks - empty(), 0);
-  if (evicted > 0) tree_->evict(evicted);
+  if (evicted > 0) tree_->evict(evicted, listener);
   taken_ += blocks;
   return evicted;
 }

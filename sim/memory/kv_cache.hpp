@@ -36,7 +36,7 @@ class KvCache {
 
   // Takes blocks for one request and returns how many cached ones were evicted for them. Precondition:
   // `blocks` are free. Callers ask first, so that a refusal leaves no trace.
-  BlockCount allocate(BlockCount blocks);
+  BlockCount allocate(BlockCount blocks, const EvictionListener* listener = nullptr);
   void release(BlockCount blocks) {
     expect(blocks >= 0 && blocks <= taken_, "more KV blocks returned than were taken");
     taken_ -= blocks;

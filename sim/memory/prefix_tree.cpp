@@ -166,12 +166,13 @@ void PrefixTree::unlock(NodeIndex held, Seconds now) {
   }
 }
 
-void PrefixTree::evict(BlockCount wanted) {
+void PrefixTree::evict(BlockCount wanted, const EvictionListener* listener) {
   expect(wanted <= evictable_, "more cached blocks are to be evicted than there are");
   while (wanted > 0) {
     const NodeIndex leaf = heap_.front();
     Node& n = nodes_[leaf];
     if (std::holds_alternative<CheapestToRecompute>(eviction_)) floor_ = std::max(floor_, n.rank);
+    if (listener != nullptr) (*listener)(path(leaf));
     const BlockCount all = blocks(n);
     if (all <= wanted) {
       wanted -= all;
@@ -192,6 +193,22 @@ void PrefixTree::evict(BlockCount wanted) {
     pull(n.position);
     push(leaf);
   }
+}
+
+PromptContent PrefixTree::path(NodeIndex node) const {
+  std::vector<NodeIndex> nodes;
+  for (NodeIndex i = node; i != kRoot; i = nodes_[i].parent) nodes.push_back(i);
+  PromptContent content{.block_tokens = hash_tokens_, .tokens = nodes_[node].history.end, .ranges = {}};
+  for (auto i = nodes.rbegin(); i != nodes.rend(); ++i) {
+    // A node that begins within a hash block repeats the id in which the one before it ends.
+    std::int64_t known = nodes_[*i].begin % hash_tokens_ == 0 ? 0 : 1;
+    for (HashRange range : nodes_[*i].ranges) {
+      range.first += static_cast<std::uint64_t>(known);
+      range.count -= std::exchange(known, 0);
+      if (range.count > 0) content.append(range);
+    }
+  }
+  return content;
 }
 
 PrefixTree::NodeIndex PrefixTree::add(Node&& node) {

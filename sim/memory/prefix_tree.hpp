@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <unordered_map>
 #include <vector>
@@ -18,6 +19,9 @@ struct PrefixHit {
   BlockCount locked =
       0;  // of these, in use already: what is left of them would be taken out of the free ones
 };
+
+// Told of a prefix whose last blocks are about to be evicted; what is before them may stay.
+using EvictionListener = std::function<void(PromptContent)>;
 
 // The cached prefixes of prompts: a radix tree whose nodes hold a stretch of a prompt each, as ranges of hash
 // ids, so that an operation costs what the number of ranges and of branches along a prompt is, never that of
@@ -50,7 +54,7 @@ class PrefixTree {
   // Gives a lock back.
   void unlock(NodeIndex held, Seconds now);
   // Precondition: so many blocks are cached and not locked.
-  void evict(BlockCount blocks);
+  void evict(BlockCount blocks, const EvictionListener* listener = nullptr);
 
   BlockCount locked() const { return locked_; }        // blocks in use by requests
   BlockCount evictable() const { return evictable_; }  // cached ones that are not
@@ -102,6 +106,8 @@ class PrefixTree {
   void remove(NodeIndex leaf);
   // Cuts a node in two. Returns the upper one.
   NodeIndex split(NodeIndex node, TokenCount at);
+  // The prompt up to the end of a node.
+  PromptContent path(NodeIndex node) const;
   void hold(NodeIndex node, NodeIndex until);
   std::vector<HashRange> ids(const std::vector<HashRange>& ranges, std::int64_t from, std::int64_t to);
   void relabel(const Key& from, const Key& to, NodeIndex node);

@@ -23,14 +23,16 @@ struct PromptContent {
   TokenCount tokens = 0;
   std::vector<HashRange> ranges;
 
-  // Puts an id behind all others, into the last range where it continues it.
-  void append(std::uint64_t id) {
-    if (!ranges.empty() && ranges.back().first + static_cast<std::uint64_t>(ranges.back().count) == id) {
-      ++ranges.back().count;
+  // Puts ids behind all others, into the last range where they continue it.
+  void append(HashRange ids) {
+    if (!ranges.empty() &&
+        ranges.back().first + static_cast<std::uint64_t>(ranges.back().count) == ids.first) {
+      ranges.back().count += ids.count;
     } else {
-      ranges.push_back({id, 1});
+      ranges.push_back(ids);
     }
   }
+  void append(std::uint64_t id) { append(HashRange{id, 1}); }
 };
 
 }  // namespace disagg

@@ -16,7 +16,10 @@ struct RequestRecord {
   std::uint32_t kind = 0;
   Outcome outcome = Outcome::finished;
   TokenCount prompt_tokens = 0, output_tokens = 0;
-  TokenCount cached_tokens = 0;  // of the prompt, that its first admission found in the prefix cache
+  TokenCount cached_tokens = 0;   // of the prompt, that its first admission found in the prefix cache
+  TokenCount fetched_tokens = 0;  // of the prompt, that came from a memory tier
+  Seconds fetch_expected{}, recompute_expected{};  // when that was decided: of the two ways
+  Seconds fetch_took{};
   ReplicaId prefill_replica, decode_replica;
   std::int32_t preemptions = 0;
   Seconds arrived{};

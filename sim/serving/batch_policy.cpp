@@ -81,6 +81,10 @@ void plan_batch(const BatchRules& rules, const BatchView& view, BatchPlan& plan)
   for (std::size_t i = 0;
        view.admitting && i < view.waiting.size() && budget > 0 && running < rules.max_sequences; ++i) {
     const Request& request = view.requests[view.waiting[i]];
+    if (request.swapped) {
+      plan.blocked_by_memory = true;
+      break;
+    }
     // At least one token is computed: the next one comes out of its step.
     const PrefixHit hit = view.cache == nullptr
                               ? PrefixHit{}

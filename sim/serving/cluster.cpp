@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "sim/base/expect.hpp"
@@ -32,7 +33,19 @@ RecomputeCost recompute_cost(const TransformerWork& work) {
           .per_context_token = (attention(kContext) - attention(0)) / static_cast<double>(kContext)};
 }
 
+std::size_t level_of(std::string_view tier, const PoolSetup& pool, std::span<const MemoryTierSetup> tiers) {
+  const auto found = std::ranges::find_if(pool.tiers, [&](std::uint32_t t) { return tiers[t].name == tier; });
+  expect(found != pool.tiers.end(), "a pool spills to a memory tier that it does not have");
+  return static_cast<std::size_t>(found - pool.tiers.begin());
+}
+
 }  // namespace
+
+BlockCount cold_blocks(const StreamCold& stream, const TransformerWork& work, const PoolSetup& pool) {
+  const Bytes block = work.resident_kv_bytes_per_token() * static_cast<double>(pool.block_tokens);
+  return static_cast<BlockCount>(
+      std::floor(stream.share / (block * static_cast<double>(pool.shape.parallelism.dp_attention))));
+}
 
 HandOffCosts HandOffCosts::read(Reader& r) {
   // 0.39 ms before the first byte: fitted on Mooncake's transfers between H800 hosts (hardware catalog).
@@ -41,7 +54,7 @@ HandOffCosts HandOffCosts::read(Reader& r) {
           .streams_from_decode = r.choice("first_token", kFirstTokenFrom, "prefill") == 1};
 }
 
-std::span<const HandOffFlow> HandOffRoutes::flows(ReplicaId from, ReplicaId to) const {
+std::span<const NetworkFlow> HandOffRoutes::flows(ReplicaId from, ReplicaId to) const {
   const auto found = flows_.find(key(from, to));
   expect(found != flows_.end(), "a hand-off between replicas without a route");
   return found->second;
@@ -49,6 +62,13 @@ std::span<const HandOffFlow> HandOffRoutes::flows(ReplicaId from, ReplicaId to) 
 
 Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
     : setup_(std::move(setup)), simulation_(simulation), sink_(sink) {
+  if (!setup_.tiers.empty()) {
+    // Equal costs in all tiers: what counts is the order.
+    const ReplicaShape& shape = setup_.pools.front().shape;
+    tiers_ = std::make_unique<MemoryTiers>(setup_.tiers, setup_.tier_access,
+                                           recompute_cost(TransformerWork(shape.model, shape.precision)),
+                                           simulation_);
+  }
   std::vector<RouterReplica> candidates;
   for (std::uint32_t p = 0; p < setup_.pools.size(); ++p) {
     const PoolSetup& pool = setup_.pools[p];
@@ -67,13 +87,26 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
                                       .reach = pool.shape.reach()},
                            .ranks = static_cast<std::size_t>(pool.shape.parallelism.dp_attention),
                            .fixed = fixed_footprint(*works_.back(), pool),
-                           .prefix_cache = {}};
+                           .prefix_cache = {},
+                           .tiers = pool.tiers.empty() ? nullptr : tiers_.get(),
+                           .fetch = pool.fetch,
+                           .lookahead = pool.lookahead,
+                           .swap_level = {},
+                           .stream_level = {},
+                           .cold_blocks = 0};
+      if (const auto* swap = std::get_if<SwapOut>(&pool.spill)) {
+        replica.swap_level = level_of(swap->tier, pool, setup_.tiers);
+      } else if (const auto* stream = std::get_if<StreamCold>(&pool.spill)) {
+        replica.stream_level = level_of(stream->tier, pool, setup_.tiers);
+        replica.cold_blocks = cold_blocks(*stream, *works_.back(), pool);
+        replica.kv_blocks += replica.cold_blocks;
+      }
       if (pool.eviction)
         replica.prefix_cache = PrefixCacheRules{*pool.eviction, recompute_cost(*works_.back())};
       replicas_.push_back(
           std::make_unique<Replica>(id, replica, simulation_, requests_, *this, sink_, setup_.single_steps));
       pool_of_.push_back(PoolId{p});
-      const BlockCount growing = pool.kv_blocks - replica.fixed.blocks(replica.fixed.reach);
+      const BlockCount growing = replica.kv_blocks - replica.fixed.blocks(replica.fixed.reach);
       candidates.push_back({id, pool.role, std::max<BlockCount>(growing, 0) * pool.block_tokens});
     }
   }
@@ -239,7 +272,7 @@ void Cluster::send(RequestRef ref, Bytes bytes, BytesPerSecond limit) {
   if (software != Network::kNoLimit)
     limit = limit == Network::kNoLimit ? software : std::min(limit, software);
   if (!request.way_open) request.record.hand_off_start = simulation_.now();
-  for (const HandOffFlow& flow :
+  for (const NetworkFlow& flow :
        setup_.routes.flows(request.record.prefill_replica, request.record.decode_replica)) {
     ++request.flows;
     BytesPerSecond most = limit == Network::kNoLimit ? limit : limit * flow.share;
@@ -359,6 +392,7 @@ Bytes Cluster::kv_bytes(const Request& request, TokenCount tokens) const {
 
 void Cluster::settle() {
   for (const auto& replica : replicas_) replica->settle();
+  if (tiers_) tiers_->settle();
 }
 
 void Cluster::expect_empty() const {
@@ -366,6 +400,7 @@ void Cluster::expect_empty() const {
          "no event is left, but requests still wait: replicas hold KV blocks that others need");
   expect(counts_.arrived == counts_.finished + counts_.rejected, "a request was lost or served twice");
   for (const auto& replica : replicas_) replica->expect_empty();
+  if (tiers_) tiers_->expect_empty();
 }
 
 }  // namespace disagg

@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "sim/serving/flows.hpp"
+#include "sim/serving/memory_tiers.hpp"
 #include "sim/serving/replica.hpp"
 #include "sim/serving/router.hpp"
 
@@ -26,6 +28,10 @@ struct PoolSetup {
   BlockCount kv_blocks = 0;  // of one data-parallel attention rank
   TokenCount block_tokens = 16;
   std::optional<EvictionPolicy> eviction;  // of cached prefixes; none: nothing is cached
+  std::vector<std::uint32_t> tiers;        // below its memory, of the cluster's, the nearest first
+  FetchRule fetch = FetchRule::cheaper;
+  std::int64_t lookahead = 16;
+  SpillPolicy spill;
   Seconds request_latency{};  // of front end, tokeniser and response path: once a request, before the engine
   std::int64_t replicas = 1;
 };
@@ -75,23 +81,21 @@ inline const HandOffCosts& costs_of(const HandOffPolicy& policy) {
   return std::visit([](const auto& p) -> const HandOffCosts& { return p.costs; }, policy);
 }
 
-// The flows that carry one replica's KV cache to another, each with its share of the bytes.
-struct HandOffFlow {
-  RouteId route;
-  double share = 1;
-  BytesPerSecond limit = Network::kNoLimit;  // of the ports that hold one request's part
-};
+// The flows that carry one replica's KV cache to another.
 class HandOffRoutes {
  public:
-  void append(ReplicaId from, ReplicaId to, HandOffFlow flow) { flows_[key(from, to)].push_back(flow); }
-  std::span<const HandOffFlow> flows(ReplicaId from, ReplicaId to) const;
+  void append(ReplicaId from, ReplicaId to, NetworkFlow flow) { flows_[key(from, to)].push_back(flow); }
+  std::span<const NetworkFlow> flows(ReplicaId from, ReplicaId to) const;
 
  private:
   static std::uint64_t key(ReplicaId from, ReplicaId to) {
     return (std::uint64_t{from.index} << 32U) | to.index;
   }
-  std::unordered_map<std::uint64_t, std::vector<HandOffFlow>> flows_;
+  std::unordered_map<std::uint64_t, std::vector<NetworkFlow>> flows_;
 };
+
+// Blocks of one rank's share of the tier that it streams from.
+BlockCount cold_blocks(const StreamCold& stream, const TransformerWork& work, const PoolSetup& pool);
 
 struct ClusterSetup {
   std::vector<PoolSetup> pools;
@@ -99,6 +103,8 @@ struct ClusterSetup {
   AdmissionPolicy admission;
   HandOffPolicy hand_off;
   HandOffRoutes routes;
+  std::vector<MemoryTierSetup> tiers;
+  std::vector<std::vector<TierAccess>> tier_access;  // [replica], in the order of its pool's tiers
   std::uint64_t seed = 1;
   bool single_steps = false;  // reference mode: spans of one step
 };
@@ -126,6 +132,7 @@ class Cluster final : public ReplicaListener {
   std::uint64_t seed() const { return setup_.seed; }
   const TransformerWork& work(PoolId pool) const { return *works_[pool.index]; }
   std::span<const std::unique_ptr<Replica>> replicas() const { return replicas_; }
+  MemoryTiers* tiers() const { return tiers_.get(); }  // none when there are none
   PoolId pool_of(ReplicaId id) const { return pool_of_[id.index]; }
   // Books everything up to now in all replicas.
   void settle();
@@ -162,6 +169,7 @@ class Cluster final : public ReplicaListener {
   RequestTable requests_;
   std::vector<std::unique_ptr<ServiceTime>> services_;   // [pool]
   std::vector<std::unique_ptr<TransformerWork>> works_;  // [pool]
+  std::unique_ptr<MemoryTiers> tiers_;
   std::vector<std::unique_ptr<Replica>> replicas_;
   std::vector<PoolId> pool_of_;                  // [replica]
   std::vector<ReplicaLoad> loads_;               // [replica]

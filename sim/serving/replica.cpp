@@ -43,6 +43,8 @@ ReplicaUsage& ReplicaUsage::operator+=(const ReplicaUsage& other) {
   cached_seconds += other.cached_seconds;
   prompt_tokens += other.prompt_tokens;
   cached_tokens += other.cached_tokens;
+  fetched_tokens += other.fetched_tokens;
+  swaps += other.swaps;
   evicted_blocks += other.evicted_blocks;
   busy += other.busy;
   return *this;
@@ -67,6 +69,8 @@ ReplicaUsage ReplicaUsage::operator-(const ReplicaUsage& earlier) const {
   negative.cached_seconds *= -1;
   negative.prompt_tokens *= -1;
   negative.cached_tokens *= -1;
+  negative.fetched_tokens *= -1;
+  negative.swaps *= -1;
   negative.evicted_blocks *= -1;
   negative.busy = -negative.busy;
   ReplicaUsage difference = *this;
@@ -93,6 +97,12 @@ void Replica::enqueue(RequestRef ref) {
   requests_[ref].rank = static_cast<std::uint32_t>(least);
   Rank& rank = ranks_[least];
   rank.waiting.push_back(ref);
+  if (setup_.tiers != nullptr && static_cast<std::int64_t>(rank.waiting.size()) <= setup_.lookahead &&
+      span_.active) {
+    const std::int64_t fetching = rank.fetching;
+    start_fetches(rank);
+    if (rank.fetching > fetching) cut();  // the span was sized for the blocks that were free
+  }
   // Behind another request that could not be admitted nothing changes before that one is.
   if (rank.waiting.size() == 1 || !span_.active) poke();
 }
@@ -153,12 +163,14 @@ void Replica::arrive(RequestRef ref) {
   --rank.inbound;
   --rank.awaited;
   request.reserved = request.reserved_at_destination;
+  request.kv_length = request.record.prompt_tokens;
   rank.ready.push_back(ref);
   poke();
 }
 
 void Replica::release(RequestRef ref) {
   settle();
+  copy_down(requests_[ref], TierWrite::write_on_completion);
   give_back(rank_of(ref), requests_[ref], requests_[ref].reserved);
   listener_.room_freed(id_);  // hand-offs that wait for this room came before the prompts that wait here
   poke();
@@ -166,7 +178,7 @@ void Replica::release(RequestRef ref) {
 
 void Replica::take_back(RequestRef ref) {
   settle();
-  preempt(rank_of(ref), ref, requests_[ref].last_token);
+  preempt(rank_of(ref), ref, requests_[ref].last_token, 0);
   if (!span_.active) start();
 }
 
@@ -178,7 +190,7 @@ void Replica::set_hand_offs_waiting(bool waiting) {
 
 bool Replica::is_stalled() const {
   return !span_.active && kv_used() > 0 && std::ranges::all_of(ranks_, [](const Rank& rank) {
-    return rank.inbound == 0 && rank.ready.empty();
+    return rank.inbound == 0 && rank.fetching == 0 && rank.fetched.empty() && rank.ready.empty();
   });
 }
 
@@ -205,7 +217,8 @@ std::int64_t Replica::waiting() const {
 std::int64_t Replica::running() const {
   std::int64_t running = 0;
   for (const Rank& rank : ranks_)
-    running += rank.decode.size() + static_cast<std::int64_t>(rank.prefilling.size() + rank.ready.size());
+    running += rank.decode.size() + rank.fetching +
+               static_cast<std::int64_t>(rank.prefilling.size() + rank.fetched.size() + rank.ready.size());
   return running;
 }
 
@@ -237,6 +250,7 @@ void Replica::plan() {
   for (Rank& rank : ranks_) {
     resume_paused_and_ready(rank);
     const bool preempted = !make_room(rank);
+    if (!preempted) start_fetches(rank);
     plan_batch(setup_.rules, view(rank, !preempted), rank.plan);
     if (!preempted) continue;
     rank.plan.for_one_step = true;  // the next step admits again
@@ -316,7 +330,36 @@ void Replica::start() {
   } else {
     start_decode();
   }
-  schedule_end();
+  if (setup_.stream_level) start_stream();
+  if (!span_.streams) schedule_end();
+}
+
+// Blocks in use that do not fit into the replica's own memory.
+BlockCount Replica::cold(const Rank& rank) const {
+  return std::max<BlockCount>(rank.kv.used() - (rank.kv.total() - setup_.cold_blocks), 0);
+}
+
+// What is cold belongs to requests that decode, as far as these have so much: prompts are computed in the
+// replica's own memory.
+void Replica::start_stream() {
+  const Bytes per_token = setup_.work.resident_kv_bytes_per_token();
+  Bytes bytes{};
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    const auto tokens = static_cast<double>(cold(ranks_[i]) * setup_.decode.block_tokens);
+    bytes += per_token * std::min(tokens, contexts_[i].all.at);
+  }
+  if (bytes.si <= 0) return;
+  span_.streams = true;
+  computed_ = span_.end;
+  span_.end = kNever;
+  const Seconds alone = setup_.tiers->stream(id_, *setup_.stream_level, bytes, [this] {
+    const Seconds now = simulation_.now();
+    // Computed before: it has waited for the last bytes.
+    if (now > computed_) span_.limit = Regime::capacity;
+    span_.end = std::max(now, computed_);
+    schedule_end();
+  });
+  if (alone > computed_ - span_.start) span_.limit = Regime::capacity;
 }
 
 void Replica::start_decode() {
@@ -326,10 +369,13 @@ void Replica::start_decode() {
       if (rank.plan.sequences == 0) continue;
       span_.steps = std::min(span_.steps, rank.decode.steps_to_change());
       if (!setup_.rules.reserve_output)
-        span_.steps = std::min(span_.steps, rank.decode.steps_within(rank.kv.free(), span_.steps));
+        span_.steps = std::min(
+            span_.steps, rank.decode.steps_within(
+                             std::max<BlockCount>(rank.kv.free() - setup_.cold_blocks, 0), span_.steps));
     }
+    // Each step reads what is cold.
     for (const Rank& rank : ranks_)
-      if (!rank.paused.empty() || rank.plan.for_one_step) span_.steps = 1;
+      if (!rank.paused.empty() || rank.plan.for_one_step || cold(rank) > 0) span_.steps = 1;
     span_.steps = std::max<std::int64_t>(1, span_.steps);
   }
   setup_.service.decode(contexts_, span_.steps, curve_);
@@ -368,9 +414,14 @@ void Replica::resume_paused_and_ready(Rank& rank) {
   // Those that were kept out go to the old end, so that the next pause falls on others.
   for (; !rank.paused.empty(); rank.paused.pop_front())
     join(rank, rank.paused.front(), requests_[rank.paused.front()].kv_length, true);
-  while (!rank.ready.empty() && rank.decode.size() + static_cast<std::int64_t>(rank.prefilling.size()) <
-                                    setup_.rules.max_sequences) {
-    join(rank, rank.ready.front(), requests_[rank.ready.front()].record.prompt_tokens, false);
+  const auto place_left = [&] {
+    return rank.decode.size() + static_cast<std::int64_t>(rank.prefilling.size()) <
+           setup_.rules.max_sequences;
+  };
+  for (; !rank.fetched.empty() && place_left(); rank.fetched.pop_front())
+    rank.prefilling.push_back(rank.fetched.front());
+  while (!rank.ready.empty() && place_left()) {
+    join(rank, rank.ready.front(), requests_[rank.ready.front()].kv_length, false);
     rank.ready.pop_front();
   }
 }
@@ -390,24 +441,31 @@ bool Replica::make_room(Rank& rank) {
     if (!rank.ready.empty()) {
       const RequestRef ref = rank.ready.back();
       rank.ready.pop_back();
-      preempt(rank, ref, requests_[ref].last_token);
+      preempt(rank, ref, requests_[ref].last_token, requests_[ref].kv_length);
+    } else if (!rank.fetched.empty()) {
+      const RequestRef ref = rank.fetched.back();
+      rank.fetched.pop_back();
+      preempt(rank, ref, requests_[ref].last_token, 0);
     } else if (!rank.prefilling.empty() && requests_[rank.prefilling.back()].record.preemptions == 0) {
       const RequestRef ref = rank.prefilling.back();
       rank.prefilling.pop_back();
-      preempt(rank, ref, requests_[ref].last_token);
+      preempt(rank, ref, requests_[ref].last_token, 0);
     } else {
       const RequestRef ref = rank.decode.youngest();
       Request& request = requests_[ref];
       const Seconds last = rank.decode.has_decoded(ref) ? rank.last_decode_end : request.last_token;
-      request.reserved = held(request, rank.decode.leave(ref));
-      preempt(rank, ref, last);
+      const TokenCount kv_length = rank.decode.leave(ref);
+      request.reserved = held(request, kv_length);
+      preempt(rank, ref, last, kv_length);
     }
   }
   return enough;
 }
 
-void Replica::preempt(Rank& rank, RequestRef ref, Seconds last_token) {
+void Replica::preempt(Rank& rank, RequestRef ref, Seconds last_token, TokenCount kv_length) {
   Request& request = requests_[ref];
+  request.examined = false;
+  if (kv_length > 0 && setup_.swap_level) swap_out(rank, ref, kv_length);
   give_back(rank, request, request.reserved);
   request.last_token = last_token;
   request.prefilled = 0;
@@ -450,14 +508,10 @@ void Replica::admit(Rank& rank) {
     if (planned.blocks > 0) {
       take(rank, planned.blocks);
       request.reserved = planned.blocks;
-      leave_queue(rank, planned.ref);
+      expect(rank.waiting.front() == planned.ref, "requests are admitted out of order");
+      leave_queue(rank, 0);
       rank.prefilling.push_back(planned.ref);
-      if (request.generated == 0 && request.record.preemptions == 0) {
-        request.record.first_scheduled = simulation_.now();
-        request.record.cached_tokens = planned.cached;
-        usage_.prompt_tokens += request.record.prompt_tokens;
-        usage_.cached_tokens += planned.cached;
-      }
+      book_admission(request, planned.cached);
     }
     rank.chunks.push_back({.prefix = request.prefilled,
                            .tokens = planned.tokens,
@@ -465,7 +519,153 @@ void Replica::admit(Rank& rank) {
   }
 }
 
-void Replica::take(Rank& rank, BlockCount blocks) { usage_.evicted_blocks += rank.kv.allocate(blocks); }
+void Replica::book_admission(Request& request, TokenCount cached) {
+  if (request.generated > 0 || request.record.preemptions > 0) return;
+  request.record.first_scheduled = simulation_.now();
+  request.record.cached_tokens = cached;
+  usage_.prompt_tokens += request.record.prompt_tokens;
+  usage_.cached_tokens += cached;
+}
+
+void Replica::take(Rank& rank, BlockCount blocks) {
+  if (setup_.tiers == nullptr || !setup_.tiers->takes_evicted(id_)) {
+    usage_.evicted_blocks += rank.kv.allocate(blocks);
+    return;
+  }
+  const EvictionListener pass_on = [this](PromptContent path) {
+    setup_.tiers->evicted(id_, 0, std::move(path));
+  };
+  usage_.evicted_blocks += rank.kv.allocate(blocks, &pass_on);
+}
+
+// Waiting requests of which a memory tier has more than this replica's cache: they take their blocks and wait
+// for the KV cache beside the queue, while others are computed.
+void Replica::start_fetches(Rank& rank) {
+  if (setup_.tiers == nullptr) return;
+  const BatchView seen = view(rank, true);
+  BlockCount free = seen.free_blocks;
+  std::int64_t looked_at = 0;
+  for (std::size_t i = 0; i < rank.waiting.size() && looked_at < setup_.lookahead; ++looked_at) {
+    Request& request = requests_[rank.waiting[i]];
+    if (request.swapped) {
+      // Nobody overtakes it: it came before all that have not been preempted.
+      const BlockCount blocks = rank.kv.blocks_for(request.kv_length) + fixed_blocks(request);
+      if (!request.swap_written || blocks > free) return;
+      free -= blocks;
+      swap_in(rank, i, blocks);
+      continue;
+    }
+    const PrefixHit hit = rank.kv.find(request.content.get(), request.prefill_target - 1, simulation_.now());
+    const BlockCount blocks = blocks_to_admit(setup_.rules, seen, request);
+    if (blocks - hit.locked > free) return;
+    free -= blocks - hit.locked;
+    const auto offer = request.examined ? std::nullopt : best_offer(request, hit.tokens);
+    request.examined = true;
+    if (!offer) {
+      ++i;
+      continue;
+    }
+    const RequestRef ref = rank.waiting[i];
+    const Seconds now = simulation_.now();
+    if (hit.tokens > 0) request.prefix = rank.kv.lock(*request.content, hit.tokens, now);
+    request.shared = hit.blocks;
+    request.prefilled = hit.tokens;
+    take(rank, blocks - hit.blocks);
+    request.reserved = blocks - hit.blocks;
+    leave_queue(rank, i);
+    book_admission(request, hit.tokens);
+    request.record.fetch_expected = offer->time;
+    request.record.recompute_expected = computing_takes(hit.tokens, offer->tokens);
+    ++rank.fetching;
+    setup_.tiers->fetch(id_, request.content, hit.tokens, *offer,
+                        [this, ref, level = offer->level, tokens = offer->tokens, started = now] {
+                          fetched(ref, level, tokens, started);
+                        });
+  }
+}
+
+// What is best fetched, if anything: of all offers and of none, what has the whole prompt ready first.
+std::optional<TierOffer> Replica::best_offer(const Request& request, TokenCount cached) {
+  if (request.content == nullptr || setup_.fetch == FetchRule::never) return std::nullopt;
+  const TokenCount limit = std::min(request.prefill_target - 1, request.content->tokens);
+  offers_.clear();
+  setup_.tiers->offers(id_, *request.content, cached, limit, offers_);
+  if (offers_.empty()) return std::nullopt;
+  if (setup_.fetch == FetchRule::always) return offers_.back();
+  std::optional<TierOffer> best;
+  Seconds least = computing_takes(cached, request.prefill_target);
+  for (const TierOffer& offer : offers_) {
+    const Seconds time = offer.time + computing_takes(offer.tokens, request.prefill_target);
+    if (time >= least) continue;
+    least = time;
+    best = offer;
+  }
+  return best;
+}
+
+// A step that computes these tokens of a prompt and nothing else.
+Seconds Replica::computing_takes(TokenCount prefix, TokenCount end) {
+  const PrefillChunk chunk{.prefix = prefix, .tokens = end - prefix, .completes = false};
+  steps_.assign(ranks_.size(), {});
+  steps_.front().chunks = std::span(&chunk, 1);
+  return setup_.service.step(steps_).total();
+}
+
+void Replica::fetched(RequestRef ref, std::uint32_t level, TokenCount tokens, Seconds started) {
+  settle();
+  Request& request = requests_[ref];
+  Rank& rank = rank_of(ref);
+  --rank.fetching;
+  const TokenCount fetched = tokens - request.prefilled;
+  request.record.fetched_tokens += fetched;
+  request.record.fetch_took += simulation_.now() - started;
+  usage_.fetched_tokens += fetched;
+  request.prefilled = tokens;
+  const BlockCount whole = tokens / rank.kv.block_tokens();
+  const BlockCount computed = whole - request.shared;
+  request.prefix = rank.kv.keep(request.prefix, *request.content, tokens, computed, simulation_.now());
+  request.reserved -= computed;
+  request.shared = whole;
+  rank.fetched.push_back(ref);
+  setup_.tiers->promote(id_, request.content, tokens, level);
+  poke();
+}
+
+void Replica::swap_out(Rank& rank, RequestRef ref, TokenCount kv_length) {
+  Request& request = requests_[ref];
+  const BlockCount blocks = rank.kv.blocks_for(kv_length) + fixed_blocks(request);
+  if (!setup_.tiers->take(id_, *setup_.swap_level, blocks)) return;
+  request.swapped = true;
+  request.swap_written = false;
+  request.kv_length = kv_length;
+  ++usage_.swaps;
+  setup_.tiers->write(id_, *setup_.swap_level, blocks, [this, ref] {
+    requests_[ref].swap_written = true;
+    poke();
+  });
+}
+
+void Replica::swap_in(Rank& rank, std::size_t position, BlockCount blocks) {
+  const RequestRef ref = rank.waiting[position];
+  Request& request = requests_[ref];
+  take(rank, blocks);
+  request.reserved = blocks;
+  leave_queue(rank, position);
+  ++rank.fetching;
+  setup_.tiers->read(id_, *setup_.swap_level, blocks, [this, ref, blocks] {
+    settle();
+    setup_.tiers->give_back(id_, *setup_.swap_level, blocks);
+    requests_[ref].swapped = false;
+    Rank& home = rank_of(ref);
+    --home.fetching;
+    home.ready.push_back(ref);
+    poke();
+  });
+}
+
+void Replica::copy_down(const Request& request, TierWrite when) {
+  if (setup_.tiers != nullptr && setup_.prefix_cache) setup_.tiers->copy(id_, request.content, when);
+}
 
 // Ends a request's stay: its own blocks are free, and the prefix that it used can be evicted.
 void Replica::give_back(Rank& rank, Request& request, BlockCount blocks) {
@@ -490,12 +690,11 @@ bool Replica::keep_prompt(Rank& rank, Request& request) {
   return rank.kv.free() > before;
 }
 
-void Replica::leave_queue(Rank& rank, RequestRef ref) {
-  expect(rank.waiting.front() == ref, "requests are admitted out of order");
+void Replica::leave_queue(Rank& rank, std::size_t position) {
   book_waiting();
   ++usage_.admitted;
-  usage_.waited_seconds += (simulation_.now() - requests_[ref].queued_at).si;
-  rank.waiting.pop_front();
+  usage_.waited_seconds += (simulation_.now() - requests_[rank.waiting[position]].queued_at).si;
+  rank.waiting.erase(rank.waiting.begin() + static_cast<std::ptrdiff_t>(position));
 }
 
 void Replica::settle() {
@@ -513,6 +712,7 @@ Regime Replica::regime() const {
   if (span_.active) return span_.short_of_room || hand_offs_waiting_ ? Regime::capacity : span_.limit;
   std::int64_t awaited = 0;
   for (const Rank& rank : ranks_) {
+    if (rank.fetching > 0) return Regime::network;
     if (!rank.waiting.empty()) return Regime::capacity;
     awaited += rank.awaited;
   }
@@ -575,7 +775,7 @@ void Replica::book_gaps(Rank& rank, std::int64_t steps, Seconds from, Seconds fi
   const std::int64_t fresh = book_newcomers(rank, first_end);
   const std::int64_t old = members - fresh;
   std::int64_t done = span_.settled;
-  if (fresh > 0 || from != rank.last_decode_end) {
+  if (fresh > 0 || from != rank.last_decode_end || span_.streams) {
     if (old > 0)
       sink_.gaps(first_end,
                  {.first = first_end - rank.last_decode_end, .step = {}, .count = 1, .weight = old});
@@ -690,6 +890,7 @@ bool Replica::finish_members(Rank& rank) {
   bool freed = false;
   while (const auto ref = rank.decode.take_finished()) {
     Request& request = requests_[*ref];
+    copy_down(request, TierWrite::write_on_completion);
     give_back(rank, request, held(request, rank.decode.kv_length(*ref)));
     request.record.last_token = rank.last_decode_end;
     freed = true;
@@ -712,6 +913,7 @@ bool Replica::finish_prompts(Rank& rank) {
       continue;
     }
     freed = keep_prompt(rank, request) || freed;
+    copy_down(request, TierWrite::write_through);
     if (request.generated == 0) {
       request.record.prefill_end = now;
       if (!request.streams_from_decode || request.remaining() == 1) show_first_token(request, now);
@@ -722,6 +924,7 @@ bool Replica::finish_prompts(Rank& rank) {
     ++request.generated;
     request.last_token = now;
     if (request.remaining() == 0) {
+      copy_down(request, TierWrite::write_on_completion);
       give_back(rank, request, request.reserved);
       request.record.last_token = now;
       freed = true;

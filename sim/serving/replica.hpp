@@ -16,7 +16,9 @@
 #include "sim/service/service_time.hpp"
 #include "sim/serving/batch_policy.hpp"
 #include "sim/serving/decode_batch.hpp"
+#include "sim/serving/memory_tiers.hpp"
 #include "sim/serving/request.hpp"
+#include "sim/serving/spill.hpp"
 
 namespace disagg {
 
@@ -41,7 +43,9 @@ struct ReplicaUsage {
   double kv_seconds = 0;       // integral of the used share of the KV cache
   double cached_seconds = 0;   // integral of the share that holds prefixes which no request uses
   TokenCount prompt_tokens = 0,
-             cached_tokens = 0;  // of prompts at their first admission: all, and in the cache
+             cached_tokens = 0,  // of prompts at their first admission: all, and in the cache
+      fetched_tokens = 0;        // and fetched from memory tiers
+  std::int64_t swaps = 0;        // of the preemptions, those that were written to a memory tier
   BlockCount evicted_blocks = 0;
   Seconds busy{};  // time with a step running
 
@@ -82,6 +86,12 @@ struct ReplicaSetup {
   std::size_t ranks = 1;  // data-parallel attention ranks
   FixedFootprint fixed{};
   std::optional<PrefixCacheRules> prefix_cache;
+  MemoryTiers* tiers = nullptr;  // none, or some that hold copies of prefixes
+  FetchRule fetch = FetchRule::cheaper;
+  std::int64_t lookahead = 1;               // waiting requests for which fetches may start early
+  std::optional<std::size_t> swap_level;    // of the tiers, that takes preempted requests
+  std::optional<std::size_t> stream_level;  // of the tiers, that holds the last `cold_blocks` of kv_blocks
+  BlockCount cold_blocks = 0;               // of one rank
 };
 
 // One instance of the model: batches that run in spans, prompts in progress, queues, and KV caches. With
@@ -145,6 +155,7 @@ class Replica {
     std::int64_t sequences = 0;   // decoding
     Regime limit = Regime::idle;  // what its steps are limited by
     bool short_of_room = false;   // requests wait for KV blocks
+    bool streams = false;         // one step that also waits for cold KV
     bool active = false;
   };
   struct Newcomer {
@@ -159,21 +170,24 @@ class Replica {
     KvCache kv;
     std::deque<RequestRef> waiting;
     std::vector<RequestRef> prefilling;
-    std::deque<RequestRef> ready;   // KV is here, waiting for a place in the batch
-    std::deque<RequestRef> paused;  // kept out of one step by prompts
+    std::deque<RequestRef> fetched;  // the beginning of the prompt is here, waiting for a place among these
+    std::deque<RequestRef> ready;    // KV is here, waiting for a place in the batch
+    std::deque<RequestRef> paused;   // kept out of one step by prompts
     DecodeBatch decode;
     std::vector<Newcomer> newcomers;  // joined since the last decode step
     Seconds last_decode_end{};
-    std::int64_t inbound = 0;  // requests whose blocks are taken and whose KV cache is not here yet
-    std::int64_t awaited = 0;  // of these, the ones whose prompt is computed
+    std::int64_t fetching = 0;  // requests whose KV cache is on its way from a memory tier
+    std::int64_t inbound = 0;   // requests whose blocks are taken and whose KV cache is not here yet
+    std::int64_t awaited = 0;   // of these, the ones whose prompt is computed
     std::int64_t pauses = 0;
     // Of the running span:
     BatchPlan plan;
     std::vector<PrefillChunk> chunks;
 
     std::int64_t requests() const {
-      return decode.size() + inbound +
-             static_cast<std::int64_t>(waiting.size() + prefilling.size() + ready.size() + paused.size());
+      return decode.size() + inbound + fetching +
+             static_cast<std::int64_t>(waiting.size() + prefilling.size() + fetched.size() + ready.size() +
+                                       paused.size());
     }
   };
 
@@ -185,8 +199,18 @@ class Replica {
   void cut();  // ends the running span at the next step boundary
   void schedule_end();
   void end_span();
+  void start_fetches(Rank& rank);
+  std::optional<TierOffer> best_offer(const Request& request, TokenCount cached);
+  Seconds computing_takes(TokenCount prefix, TokenCount end);
+  void fetched(RequestRef ref, std::uint32_t level, TokenCount tokens, Seconds started);
+  void swap_out(Rank& rank, RequestRef ref, TokenCount kv_length);
+  void swap_in(Rank& rank, std::size_t position, BlockCount blocks);
+  void copy_down(const Request& request, TierWrite when);
+  BlockCount cold(const Rank& rank) const;
+  void start_stream();
   bool make_room(Rank& rank);  // preempts until the next step's decodes find their blocks
-  void preempt(Rank& rank, RequestRef ref, Seconds last_token);
+  // `kv_length`: tokens in the KV cache of one that decodes, 0 for one whose prompt is not complete.
+  void preempt(Rank& rank, RequestRef ref, Seconds last_token, TokenCount kv_length);
   void resume_paused_and_ready(Rank& rank);
   void pause_all_but(Rank& rank, std::int64_t sequences);
   void admit(Rank& rank);
@@ -205,7 +229,8 @@ class Replica {
   bool finish_members(Rank& rank);  // both: whether blocks became free
   bool finish_prompts(Rank& rank);
   void join(Rank& rank, RequestRef ref, TokenCount kv_length, bool oldest);
-  void leave_queue(Rank& rank, RequestRef ref);
+  void leave_queue(Rank& rank, std::size_t position);
+  void book_admission(Request& request, TokenCount cached);
   void book_waiting();
   void book_time(Seconds until);  // regimes and KV occupancy
   BlockCount held(const Request& request, TokenCount kv_length) const;
@@ -232,9 +257,11 @@ class Replica {
   bool hand_offs_waiting_ = false;
 
   Span span_;
+  Seconds computed_{};                   // the running span, if it streams; it ends when all KV is there too
   DecodeCurve curve_;                    // of the running span, if it decodes only
   std::vector<DecodeContext> contexts_;  // [rank] at the span's first step
   std::vector<RankStep> steps_;          // [rank] scratch
+  std::vector<TierOffer> offers_;        // scratch
   Seconds booked_{};                     // regimes and occupancy are booked up to here
   Seconds waiting_booked_{};
   std::uint64_t version_ = 0;

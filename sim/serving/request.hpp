@@ -29,10 +29,13 @@ struct Request {
   PrefixTree::NodeIndex prefix = PrefixTree::kRoot;  // lock on the cached prefix that it uses
   BlockCount shared = 0;                             // blocks of that prefix, which are not its own
   TokenCount queued_tokens = 0;                      // of the prompt, as counted in its replica's load
-  Seconds last_token{};  // when its latest token came, before its current stay in a DecodeBatch
-  Seconds queued_at{};   // when it joined the waiting queue it is in
+  Seconds last_token{};       // when its latest token came, before its current stay in a DecodeBatch
+  Seconds queued_at{};        // when it joined the waiting queue it is in
+  bool examined = false;      // it has been decided that nothing is fetched for it
+  bool swapped = false;       // its KV cache is in a memory tier, or on its way there
+  bool swap_written = false;  // and has arrived
   BlockCount reserved_at_destination = 0;  // of the hand-off: blocks taken at the decode replica
-  TokenCount kv_length = 0;                // while paused: tokens in the KV cache
+  TokenCount kv_length = 0;                // while paused, ready or swapped out: tokens in the KV cache
   std::int64_t kv_offset = 0;              // in a DecodeBatch: KV length minus the batch's token count
   std::int64_t joined_at = 0;              // in a DecodeBatch: the batch's token count when it joined
   TokenCount reach_begin = 0;              // in a DecodeBatch: where what limited layers see begins

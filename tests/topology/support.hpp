@@ -71,7 +71,7 @@ inline PlacedCluster placed(const std::string& text, const std::vector<PoolSetup
 inline std::vector<std::vector<std::string>> ways(const RoutedCluster& routed, std::uint32_t from,
                                                   std::uint32_t to) {
   std::vector<std::vector<std::string>> all;
-  for (const HandOffFlow& flow : routed.routes.flows(ReplicaId{from}, ReplicaId{to})) {
+  for (const NetworkFlow& flow : routed.routes.flows(ReplicaId{from}, ReplicaId{to})) {
     auto& names = all.emplace_back();
     for (const LinkId link : routed.platform.routes[flow.route.index].links)
       names.push_back(routed.platform.links[link.index].name);

@@ -82,7 +82,7 @@ TEST_CASE("Pipelines of 3 and 2 hosts exchange exactly the layers that both ends
   const RoutedCluster routed =
       route_hand_offs(cluster, std::vector{ReplicaId{0}}, std::vector{ReplicaId{1}}, Seconds{0});
   std::vector<double> shares;
-  for (const HandOffFlow& flow : routed.routes.flows(ReplicaId{0}, ReplicaId{1}))
+  for (const NetworkFlow& flow : routed.routes.flows(ReplicaId{0}, ReplicaId{1}))
     shares.push_back(flow.share);
   REQUIRE(shares.size() == 4);
   CHECK(shares[0] == Approx(1.0 / 3));
