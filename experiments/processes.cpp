@@ -15,6 +15,7 @@
 #include "experiments/interrupt.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/expect.hpp"
+#include "sim/base/no_progress.hpp"
 
 namespace disagg {
 namespace {
@@ -80,6 +81,8 @@ TaskResult guarded(const std::function<std::string()>& act) {
     return {exit_code::kInterrupted, "interrupted; nothing half-written is left behind"};
   } catch (const ConfigError& error) {
     return {exit_code::kBadInput, error.what()};
+  } catch (const NoProgress& stuck) {
+    return {exit_code::kNo, stuck.what()};
   } catch (const std::bad_alloc&) {
     return {exit_code::kBroken, "out of memory"};
   } catch (const std::exception& error) {

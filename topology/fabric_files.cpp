@@ -16,7 +16,9 @@ constexpr std::array<std::string_view, 2> kRails{"striped", "hashed"};
 // Reads "vertices" and "edges". `both_ways` is what an edge is that does not say.
 void read_elements(Reader& r, bool both_ways, Fabric& fabric) {
   std::map<std::string, TopologyVertexId, std::less<>> known;
-  constexpr auto kKinds = std::span(kVertexKindNames).subspan(1);  // accelerators come with the replicas
+  constexpr auto kKinds =
+      // Accelerators come with the replicas, and memory ports with the pools.
+      std::span(kVertexKindNames).subspan(1, kVertexKindNames.size() - 2);
   for (Reader& vertex : r.objects("vertices")) {
     const std::string name = vertex.name("name");
     const auto kind = static_cast<VertexKind>(vertex.choice("kind", kKinds) + 1);

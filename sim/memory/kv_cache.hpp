@@ -20,7 +20,7 @@ class KvCache {
  public:
   KvCache(BlockCount total, TokenCount block_tokens, const std::optional<PrefixCacheRules>& prefixes = {})
       : total_(total), block_tokens_(block_tokens) {
-    expect(total > 0 && block_tokens > 0, "a KV cache without room");
+    expect(total >= 0 && block_tokens > 0, "a KV cache of less than no room");
     if (prefixes) tree_.emplace(block_tokens, prefixes->eviction, prefixes->cost);
   }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/base/expect.hpp"
+#include "sim/base/no_progress.hpp"
 
 namespace disagg {
 namespace {
@@ -395,9 +396,39 @@ void Cluster::settle() {
   if (tiers_) tiers_->settle();
 }
 
+std::string Cluster::name(ReplicaId id) const {
+  const PoolId pool = pool_of_[id.index];
+  std::uint32_t first = id.index;
+  while (first > 0 && pool_of_[first - 1] == pool) --first;
+  return setup_.pools[pool.index].name + "[" + std::to_string(id.index - first) + "]";
+}
+
+std::string Cluster::what_holds(RequestRef ref) const {
+  const Request& request = requests_[ref];
+  const RequestRecord& record = request.record;
+  const ReplicaId at = request.prefill_done && record.decode_replica.valid() && request.destination_ready &&
+                               request.flows == 0 && request.scheduled == 0
+                           ? record.decode_replica
+                           : record.prefill_replica;
+  if (request.flows > 0)
+    return "is on its way from " + name(record.prefill_replica) + " to " + name(record.decode_replica);
+  if (request.prefill_done && record.decode_replica.valid() && !request.destination_ready)
+    return "is prefilled at " + name(record.prefill_replica) + " and waits at " +
+           name(record.decode_replica) + " for " + replicas_[record.decode_replica.index]->room_for(ref);
+  const std::string where = replicas_[at.index]->whereabouts(ref);
+  return "at " + name(at) + " " + (where.empty() ? "is lost" : where);
+}
+
 void Cluster::expect_empty() const {
-  expect(requests_.live() == 0,
-         "no event is left, but requests still wait: replicas hold KV blocks that others need");
+  if (requests_.live() > 0) {
+    const RequestRef oldest = requests_.oldest();
+    const RequestRecord& record = requests_[oldest].record;
+    throw NoProgress("no progress: " + std::to_string(requests_.live()) +
+                     " requests are left and nothing can happen any more. The first, number " +
+                     std::to_string(record.id) + " (" + std::to_string(record.prompt_tokens) +
+                     " prompt and " + std::to_string(record.output_tokens) + " output tokens), " +
+                     what_holds(oldest));
+  }
   expect(counts_.arrived == counts_.finished + counts_.rejected, "a request was lost or served twice");
   for (const auto& replica : replicas_) replica->expect_empty();
   if (tiers_) tiers_->expect_empty();

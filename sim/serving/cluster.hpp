@@ -137,7 +137,8 @@ class Cluster final : public ReplicaListener {
   // Books everything up to now in all replicas.
   void settle();
   const RequestCounts& counts() const { return counts_; }
-  // Throws BrokenInvariant unless every request has ended and every block is free.
+  // Throws NoProgress when requests are left although no event is, and BrokenInvariant unless every block is
+  // free.
   void expect_empty() const;
 
  private:
@@ -161,6 +162,8 @@ class Cluster final : public ReplicaListener {
   Bytes kv_bytes(const Request& request, TokenCount tokens) const;
   void change_load(ReplicaId id, std::int64_t requests, TokenCount tokens, TokenCount kv_tokens);
   void reject(RequestRecord record, Outcome outcome);
+  std::string name(ReplicaId id) const;  // "decode[2]"
+  std::string what_holds(RequestRef ref) const;
   Replica& replica(ReplicaId id) { return *replicas_[id.index]; }
 
   ClusterSetup setup_;

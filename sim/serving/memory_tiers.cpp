@@ -9,7 +9,7 @@
 namespace disagg {
 
 BlockCount MemoryTierSetup::blocks() const {
-  return static_cast<BlockCount>(std::floor(capacity / block_bytes())) - reserved;
+  return std::max<BlockCount>(static_cast<BlockCount>(std::floor(capacity / block_bytes())) - reserved, 0);
 }
 
 TierUsage TierUsage::operator-(const TierUsage& earlier) const {

@@ -570,6 +570,11 @@ void Replica::start_fetches(Rank& rank) {
     if (hit.tokens > 0) request.prefix = rank.kv.lock(*request.content, hit.tokens, now);
     request.shared = hit.blocks;
     request.prefilled = hit.tokens;
+    // First of all: what is evicted for its blocks may push out of the tiers what is to be fetched.
+    setup_.tiers->fetch(id_, request.content, hit.tokens, *offer,
+                        [this, ref, level = offer->level, tokens = offer->tokens, started = now] {
+                          fetched(ref, level, tokens, started);
+                        });
     take(rank, blocks - hit.blocks);
     request.reserved = blocks - hit.blocks;
     leave_queue(rank, i);
@@ -577,10 +582,6 @@ void Replica::start_fetches(Rank& rank) {
     request.record.fetch_expected = offer->time;
     request.record.recompute_expected = computing_takes(hit.tokens, offer->tokens);
     ++rank.fetching;
-    setup_.tiers->fetch(id_, request.content, hit.tokens, *offer,
-                        [this, ref, level = offer->level, tokens = offer->tokens, started = now] {
-                          fetched(ref, level, tokens, started);
-                        });
   }
 }
 
@@ -971,6 +972,33 @@ void Replica::book_time(Seconds until) {
 
 void Replica::audit() const {
   for (const Rank& rank : ranks_) rank.kv.audit();
+}
+
+std::string Replica::whereabouts(RequestRef ref) const {
+  const Request& request = requests_[ref];
+  const Rank& rank = ranks_[request.rank];
+  const auto in = [&](const auto& queue) { return std::ranges::find(queue, ref) != queue.end(); };
+  const std::string room =
+      std::to_string(rank.kv.free()) + " of " + std::to_string(rank.kv.total()) + " are free";
+  if (in(rank.waiting)) {
+    if (request.swapped && !request.swap_written) return "is on its way to a memory tier";
+    const BlockCount blocks = request.swapped ? rank.kv.blocks_for(request.kv_length) + fixed_blocks(request)
+                                              : blocks_to_admit(setup_.rules, view(rank, true), request);
+    return std::string(request.swapped ? "was swapped out and waits for " : "waits for ") +
+           std::to_string(blocks) + " KV blocks, of which " + room;
+  }
+  if (in(rank.prefilling) || in(rank.fetched)) return "is being prefilled";
+  if (in(rank.ready) || in(rank.paused) || request.decoding) return "decodes";
+  return rank.fetching > 0 ? "fetches its KV cache from a memory tier" : "";
+}
+
+std::string Replica::room_for(RequestRef ref) const {
+  const Request& request = requests_[ref];
+  TokenCount tokens = request.record.prompt_tokens;
+  if (setup_.rules.reserve_output) tokens += request.record.output_tokens - 1;
+  const Rank& rank = ranks_.front();
+  return std::to_string(rank.kv.blocks_for(tokens) + fixed_blocks(request)) + " KV blocks, of which " +
+         std::to_string(rank.kv.free()) + " of " + std::to_string(rank.kv.total()) + " are free";
 }
 
 void Replica::expect_empty() const {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -138,6 +139,11 @@ class Replica {
   bool fits(TokenCount tokens) const {
     return ranks_.front().kv.blocks_for(tokens) + setup_.fixed.blocks(tokens) <= ranks_.front().kv.total();
   }
+  // Where a request is that does not end, and what it waits for, in words: "waits for 80 KV blocks, of which
+  // 12 are free". Empty when it is not here.
+  std::string whereabouts(RequestRef ref) const;
+  // The same of one that waits for take_inbound().
+  std::string room_for(RequestRef ref) const;
   // Throws BrokenInvariant unless every block and sequence has been given back.
   void expect_empty() const;
   // Throws BrokenInvariant unless every block of every rank is accounted for once. For tests: O(cached

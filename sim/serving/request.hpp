@@ -47,6 +47,7 @@ struct Request {
   bool way_open = false;                   // of the hand-off: its latency has been paid
   bool streams_from_decode = false;        // the client sees its first token when its decode has begun
   bool decoding = false;                   // member of a DecodeBatch
+  bool live = false;                       // in the RequestTable
   bool prefill_done = false;               // of the hand-off: the last chunk has been computed
   bool destination_ready = false;          // of the hand-off: blocks are reserved at the decode replica
   TokenCount handed_off = 0;               // tokens whose KV has been sent or is on its way
@@ -75,15 +76,26 @@ class RequestTable {
     request.record = record;
     request.content = std::move(content);
     request.prefill_target = record.prompt_tokens;
+    request.live = true;
     return ref;
   }
   void remove(RequestRef ref) {
     requests_[ref].content.reset();
+    requests_[ref].live = false;
     free_.push_back(ref);
   }
   Request& operator[](RequestRef ref) { return requests_[ref]; }
   const Request& operator[](RequestRef ref) const { return requests_[ref]; }
   std::size_t live() const { return requests_.size() - free_.size(); }
+  // The live one that came first. Precondition: there is one.
+  RequestRef oldest() const {
+    RequestRef oldest = 0;
+    for (RequestRef i = 0; i < requests_.size(); ++i)
+      if (requests_[i].live &&
+          (!requests_[oldest].live || requests_[i].record.id < requests_[oldest].record.id))
+        oldest = i;
+    return oldest;
+  }
 
  private:
   std::vector<Request> requests_;

@@ -84,7 +84,7 @@ TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly
                 "network precision seed slo workload; did you mean 'slo'?"},
       {.name = "a typo in a key of the cluster",
        .scenario = change(R"("pools": [)", R"("poools": [], "pools": [)"),
-       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off placement "
+       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off memory_pools placement "
                 "pools router topology; did you mean 'pools'?"},
       {.name = "a typo in a key of a pool",
        .scenario = change(R"("replicas": 2)", R"("replica": 2)"),
@@ -92,7 +92,7 @@ TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly
                 "scenario.json:5:56: cluster.pools[0]: key 'replica' is unknown; known: accelerator batching "
                 "block_tokens drafts kv_capacity memory_of memory_utilisation name parallelism precision "
                 "prefix_cache "
-                "replicas role service software workspace; did you mean 'replicas'?"},
+                "replicas role service software spill tiers workspace; did you mean 'replicas'?"},
       {.name = "a typo in a key of the batching",
        .scenario = change(R"("replicas": 2)",
                           R"("replicas": 2, "batching": { "kind": "chunked", "max_sequence": 8 })"),
@@ -557,7 +557,7 @@ TEST_CASE("Changes by --set and --axis that do not apply: 9 of them are refused 
        .arguments = "run scenario.json --set cluster.pools[0].replica=4",
        .error = "--set cluster.pools[0].replica=4: cluster.pools[0]: key 'replica' is unknown; known: "
                 "accelerator batching block_tokens drafts kv_capacity memory_of memory_utilisation name "
-                "parallelism precision prefix_cache replicas role service software workspace; did you mean "
+                "parallelism precision prefix_cache replicas role service software spill tiers workspace; did you mean "
                 "'replicas'?"},
       {.name = "--set of a wrong value",
        .arguments = "run scenario.json --set cluster.pools[0].replicas=four",
@@ -803,7 +803,7 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
       {.name = "an unknown list",
        .arguments = "list acelerators",
        .error =
-           "list: 'acelerators' is unknown; known: accelerators models links memory calibration constants "
+           "list: 'acelerators' is unknown; known: accelerators models links tiers memory calibration constants "
            "precisions; did you mean 'accelerators'?"},
       {.name = "--out onto a folder that holds something else",
        .files = {{"mine/thesis.txt", "precious\n"}},

@@ -153,7 +153,7 @@ TEST_CASE("Without a name the catalogs themselves are listed, and an unknown nam
   CHECK_THAT(listing(""), Contains("accelerators") && Contains("models") && Contains("precisions"));
   std::ostringstream out;
   CHECK_THROWS_WITH(list_command("acelerators", false, out),
-                    "list: 'acelerators' is unknown; known: accelerators models links memory calibration "
+                    "list: 'acelerators' is unknown; known: accelerators models links tiers memory calibration "
                     "constants precisions; "
                     "did you mean 'accelerators'?");
   CHECK(out.str().empty());
