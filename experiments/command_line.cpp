@@ -38,7 +38,7 @@ using nlohmann::ordered_json;
 struct Options {
   std::vector<std::filesystem::path> scenarios, files;
   std::vector<std::string> overrides;
-  std::vector<std::string> axes;
+  std::vector<std::string> axes, columns;
   std::vector<std::string> by, limits, fit;
   std::string fit_mode = "agg";
   std::string folder, csv, what, accelerator, output, models, recipes, constants, constants_of, figures;
@@ -188,8 +188,12 @@ int demo(Options o) {
 }
 
 int sweep(const Options& o) {
-  SweepOptions options{
-      .scenario = o.scenarios.front(), .overrides = o.overrides, .axes = {}, .jobs = o.jobs, .progress = {}};
+  SweepOptions options{.scenario = o.scenarios.front(),
+                       .overrides = o.overrides,
+                       .axes = {},
+                       .columns = o.columns,
+                       .jobs = o.jobs,
+                       .progress = {}};
   for (const std::string& text : o.axes) options.axes.push_back(parse_axis(text));
   const auto csv_folder = std::filesystem::path(o.csv).parent_path();
   if (!csv_folder.empty() && !std::filesystem::is_directory(csv_folder))
@@ -208,6 +212,8 @@ int sweep(const Options& o) {
     write_file(o.csv, table.csv);
     if (!o.quiet) std::cerr << table.points << " points are in " << o.csv << '\n';
   }
+  for (const std::string& column : table.missing)
+    std::cerr << "disagg: no point has a column '" << column << "'\n";
   for (const std::string& failure : table.failures) std::cerr << "disagg: " << failure << '\n';
   return table.failures.empty() ? exit_code::kDone : exit_code::kSomeFailed;
 }
@@ -424,6 +430,10 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->allow_extra_args(false);
   add_set(sweep_app);
   sweep_app->add_option("--csv", o.csv, "Write here instead of to stdout");
+  sweep_app
+      ->add_option("--column", o.columns,
+                   "Write this column of the table only, e.g. metrics.ttft_ms.p90; several keep their order")
+      ->type_name("TEXT");
   sweep_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

@@ -25,6 +25,7 @@ struct SweepOptions {
   std::filesystem::path scenario;
   std::vector<std::string> overrides;
   std::vector<Axis> axes;
+  std::vector<std::string> columns;  // of the table, behind the axes; none: all that there are
   std::size_t jobs = 1;
   std::function<void(std::size_t done, std::size_t of)> progress;
 };
@@ -32,6 +33,7 @@ struct SweepOptions {
 struct SweepTable {
   std::string csv;  // one row a point, in grid order: the last axis turns fastest
   std::size_t points = 0;
+  std::vector<std::string> missing;   // columns that were asked for and that no point has
   std::vector<std::string> failures;  // "point 3 (path=value): message"
 };
 

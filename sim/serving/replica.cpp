@@ -334,20 +334,26 @@ void Replica::start() {
   if (!span_.streams) schedule_end();
 }
 
-// Blocks in use that do not fit into the replica's own memory.
-BlockCount Replica::cold(const Rank& rank) const {
-  return std::max<BlockCount>(rank.kv.used() - (rank.kv.total() - setup_.cold_blocks), 0);
+// Tokens of decoding contexts for which a rank's own memory has room. What is read comes first there: the KV
+// caches of requests that only wait lie in the tier.
+double Replica::own_tokens(std::size_t rank) const {
+  const BlockCount own = ranks_[rank].kv.total() - setup_.cold_blocks -
+                         contexts_[rank].sequences * setup_.fixed.blocks(setup_.fixed.reach);
+  return static_cast<double>(own * setup_.decode.block_tokens);
 }
 
-// What is cold belongs to requests that decode, as far as these have so much: prompts are computed in the
-// replica's own memory.
+// Steps of a batch that read nothing cold, or one that does.
+std::int64_t Replica::steps_before_cold(std::size_t rank) const {
+  const Growing& read = contexts_[rank].all;
+  const double room = own_tokens(rank) - read.at;
+  return room < 0 ? 1 : 1 + static_cast<std::int64_t>(std::min(room / read.per_step, 1e15));
+}
+
 void Replica::start_stream() {
-  const Bytes per_token = setup_.work.resident_kv_bytes_per_token();
-  Bytes bytes{};
-  for (std::size_t i = 0; i < ranks_.size(); ++i) {
-    const auto tokens = static_cast<double>(cold(ranks_[i]) * setup_.decode.block_tokens);
-    bytes += per_token * std::min(tokens, contexts_[i].all.at);
-  }
+  double tokens = 0;
+  for (std::size_t i = 0; i < ranks_.size(); ++i)
+    if (contexts_[i].sequences > 0) tokens += std::max(contexts_[i].all.at - own_tokens(i), 0.0);
+  const Bytes bytes = setup_.work.resident_kv_bytes_per_token() * tokens;
   if (bytes.si <= 0) return;
   span_.streams = true;
   computed_ = span_.end;
@@ -373,9 +379,11 @@ void Replica::start_decode() {
             span_.steps, rank.decode.steps_within(
                              std::max<BlockCount>(rank.kv.free() - setup_.cold_blocks, 0), span_.steps));
     }
-    // Each step reads what is cold.
-    for (const Rank& rank : ranks_)
-      if (!rank.paused.empty() || rank.plan.for_one_step || cold(rank) > 0) span_.steps = 1;
+    for (std::size_t i = 0; i < ranks_.size(); ++i) {
+      if (!ranks_[i].paused.empty() || ranks_[i].plan.for_one_step) span_.steps = 1;
+      if (setup_.stream_level && contexts_[i].sequences > 0)
+        span_.steps = std::min(span_.steps, steps_before_cold(i));
+    }
     span_.steps = std::max<std::int64_t>(1, span_.steps);
   }
   setup_.service.decode(contexts_, span_.steps, curve_);

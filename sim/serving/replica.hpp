@@ -212,7 +212,8 @@ class Replica {
   void swap_out(Rank& rank, RequestRef ref, TokenCount kv_length);
   void swap_in(Rank& rank, std::size_t position, BlockCount blocks);
   void copy_down(const Request& request, TierWrite when);
-  BlockCount cold(const Rank& rank) const;
+  double own_tokens(std::size_t rank) const;
+  std::int64_t steps_before_cold(std::size_t rank) const;
   void start_stream();
   bool make_room(Rank& rank);  // preempts until the next step's decodes find their blocks
   // `kv_length`: tokens in the KV cache of one that decodes, 0 for one whose prompt is not complete.
