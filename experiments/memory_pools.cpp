@@ -23,7 +23,7 @@ const MemoryTierRow* find_preset(Reader& r) {
   known.reserve(rows.size());
   for (const MemoryTierRow& other : rows) known.push_back(other.name);
   r.unknown("preset", *name, known);
-  return nullptr;
+  return &rows.front();  // so that what it would have given is not missed as well
 }
 
 // A quantity that the scenario gives, or else the preset.
@@ -126,8 +126,30 @@ void read_pool_tiers(Reader& r, std::span<const MemoryTierSetup> tiers, PoolSetu
   if (const auto* stream = std::get_if<StreamCold>(&pool.spill)) spills_to = stream->tier;
   if (!spills_to.empty() && !of_pool(spills_to))
     r.fail("spill", "the pool has no tier '" + spills_to + "'; list it under \"tiers\"");
-  if (spills_to.empty() && !pool.tiers.empty() && !pool.eviction)
+  if (spills_to.empty() && !pool.tiers.empty() && !pool.eviction && pool.role == Role::mixed)
     r.fail("tiers", "hold copies of cached prefixes, but the pool has no prefix_cache");
+}
+
+void check_tiers_of_stages(const HandOffPolicy& hand_off, std::span<const MemoryTierSetup> tiers,
+                           std::span<const PoolSetup> pools, Reader& cluster) {
+  const auto* pooled = std::get_if<PooledHandOff>(&hand_off);
+  if (pooled == nullptr) {
+    for (const PoolSetup& pool : pools)
+      if (pool.role != Role::mixed && !pool.tiers.empty() && !pool.eviction &&
+          !std::holds_alternative<SwapOut>(pool.spill) && !std::holds_alternative<StreamCold>(pool.spill))
+        cluster.fail("pools", "pool '" + pool.name +
+                                  "' has tiers, but neither a prefix_cache, nor spills to them, nor is the "
+                                  "hand-off pooled");
+    return;
+  }
+  const auto tier = std::ranges::find(tiers, pooled->tier, &MemoryTierSetup::name);
+  if (tier == tiers.end() || tier->scope != TierScope::cluster)
+    return cluster.fail("hand_off", "no memory pool of scope cluster is named '" + pooled->tier + "'");
+  const auto index = static_cast<std::uint32_t>(tier - tiers.begin());
+  for (const PoolSetup& pool : pools)
+    if (pool.role != Role::mixed && std::ranges::find(pool.tiers, index) == pool.tiers.end())
+      cluster.fail("hand_off", "pool '" + pool.name + "' does not list '" + pooled->tier +
+                                   "' under its \"tiers\", through which its hand-offs go");
 }
 
 void fit_memory_pools(MemoryPools& memory, std::span<const PoolSetup> pools, Reader& cluster) {

@@ -23,6 +23,11 @@ MemoryPools read_memory_pools(Reader& cluster, std::vector<std::string>& assumpt
 // Reads "tiers", "fetch", "lookahead" and "spill" of a pool. Problems go to its reader.
 void read_pool_tiers(Reader& r, std::span<const MemoryTierSetup> tiers, PoolSetup& pool);
 
+// A pooled hand-off needs a pool of the cluster that both sides list, and without one the tiers of prefill
+// and decode pools need another use. Problems go to the reader of the cluster.
+void check_tiers_of_stages(const HandOffPolicy& hand_off, std::span<const MemoryTierSetup> tiers,
+                           std::span<const PoolSetup> pools, Reader& cluster);
+
 // Fits the tiers to the pools that use them: their blocks, and what transfers of their size reach. Problems
 // go to the tiers' readers and to that of the cluster.
 void fit_memory_pools(MemoryPools& memory, std::span<const PoolSetup> pools, Reader& cluster);

@@ -281,14 +281,17 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
   if (!cluster.problems().empty()) return;
 
   check_roles(cluster, scenario.cluster.pools);
-  if (std::holds_alternative<MixedPool>(*router) && std::holds_alternative<LayerwiseHandOff>(*hand_off))
-    cluster.fail("hand_off",
-                 "layerwise cannot be combined with the mixed-pool router, whose replicas may preempt a "
-                 "prompt on its way");
+  if (std::holds_alternative<MixedPool>(*router) && !std::holds_alternative<WholeHandOff>(*hand_off))
+    cluster.fail(
+        "hand_off",
+        std::string(OneOf<HandOffPolicy>::names[hand_off->index()]) +
+            " cannot be combined with the mixed-pool router, whose replicas may preempt a prompt on its "
+            "way");
   if (std::visit([](const auto& known) { return std::remove_cvref_t<decltype(known)>::knows_caches; },
                  *router) &&
       std::ranges::none_of(scenario.cluster.pools, [](const PoolSetup& p) { return p.eviction.has_value(); }))
     cluster.fail("router", "looks into prefix caches, but no pool has a prefix_cache");
+  check_tiers_of_stages(*hand_off, memory.tiers, scenario.cluster.pools, cluster);
   fit_memory_pools(memory, scenario.cluster.pools, cluster);
   PlacedCluster placed = place(*topology, scenario.cluster.pools, cluster, *placement);
   if (!cluster.problems().empty()) return;

@@ -243,12 +243,56 @@ void Cluster::prompt_computed(ReplicaId id, RequestRef ref) {
 void Cluster::prefill_ended(RequestRef ref) {
   Request& request = requests_[ref];
   request.prefill_done = true;
+  if (std::holds_alternative<PooledHandOff>(setup_.hand_off) && write_to_pool(ref)) return;
   choose_destination(request);
-  if (request.destination_ready || reserve(ref)) return send_rest(ref);
-  const ReplicaId to = request.record.decode_replica;
+  if (request.destination_ready) return send_rest(ref);
+  find_room(ref);
+}
+
+void Cluster::find_room(RequestRef ref) {
+  if (reserve(ref)) return send_rest(ref);
+  const ReplicaId to = requests_[ref].record.decode_replica;
   inbound_[to.index].push_back(ref);
   replica(to).set_hand_offs_waiting(true);
   if (replica(to).is_stalled()) stalled(to);
+}
+
+std::size_t Cluster::pool_level(ReplicaId id) const {
+  return level_of(std::get<PooledHandOff>(setup_.hand_off).tier, setup_.pools[pool_of_[id.index].index],
+                  setup_.tiers);
+}
+
+bool Cluster::write_to_pool(RequestRef ref) {
+  Request& request = requests_[ref];
+  const ReplicaId from = request.record.prefill_replica;
+  const std::size_t level = pool_level(from);
+  const MemoryTierSetup& tier = setup_.tiers[setup_.tier_access[from.index][level].tier];
+  const auto blocks = static_cast<BlockCount>(
+      std::ceil(kv_bytes(request, request.record.prompt_tokens) / tier.block_bytes() - 1e-9));
+  if (!tiers_->take(from, level, blocks)) return false;
+  request.in_pool = blocks;
+  request.record.hand_off_start = simulation_.now();
+  tiers_->write(from, level, blocks, [this, ref] {
+    Request& written = requests_[ref];
+    change_load(written.record.prefill_replica, -1, 0, -(written.record.prompt_tokens + 1));
+    replica(written.record.prefill_replica).release(ref);
+    choose_destination(written);
+    find_room(ref);
+  });
+  return true;
+}
+
+void Cluster::read_from_pool(RequestRef ref) {
+  const Request& request = requests_[ref];
+  const ReplicaId to = request.record.decode_replica;
+  replica(to).await(ref);
+  tiers_->read(to, pool_level(to), request.in_pool, [this, ref] {
+    Request& read = requests_[ref];
+    const ReplicaId at = read.record.decode_replica;
+    tiers_->give_back(at, pool_level(at), std::exchange(read.in_pool, 0));
+    read.record.hand_off_end = simulation_.now();
+    replica(at).arrive(ref);
+  });
 }
 
 bool Cluster::reserve(RequestRef ref) {
@@ -297,6 +341,7 @@ void Cluster::flow_ended(RequestRef ref) {
 
 void Cluster::send_rest(RequestRef ref) {
   Request& request = requests_[ref];
+  if (request.in_pool > 0) return read_from_pool(ref);
   const TokenCount rest = request.record.prompt_tokens - request.handed_off;
   const Bytes bytes = rest > 0 ? kv_bytes(request, rest) : Bytes{};
   request.handed_off = request.record.prompt_tokens;
@@ -339,8 +384,8 @@ void Cluster::stalled(ReplicaId id) {
   for (auto& queue : inbound_) {
     for (const RequestRef ref : queue) {
       const RequestRecord& record = requests_[ref].record;
-      const bool stuck =
-          record.prefill_replica == id && replica(id).fits(record.prompt_tokens + record.output_tokens - 1);
+      const bool stuck = record.prefill_replica == id && requests_[ref].in_pool == 0 &&
+                         replica(id).fits(record.prompt_tokens + record.output_tokens - 1);
       if (!stuck || (oldest && requests_[*oldest].record.id < record.id)) continue;
       oldest = ref;
       from = &queue;

@@ -76,7 +76,18 @@ struct LayerwiseHandOff {
   static LayerwiseHandOff read(Reader& r) { return {HandOffCosts::read(r)}; }
   HandOffCosts costs;
 };
-using HandOffPolicy = std::variant<WholeHandOff, LayerwiseHandOff>;
+// Through a memory pool (Mooncake's store): the KV cache is written there when the prefill has ended, which
+// frees the prefill replica, and read when the decode replica has room. Without room in the pool it goes
+// directly.
+struct PooledHandOff {
+  static constexpr std::string_view kind = "pooled";
+  static constexpr std::string_view summary =
+      "the KV cache is written to a memory pool and read from there when there is room (Mooncake)";
+  static PooledHandOff read(Reader& r) { return {HandOffCosts::read(r), r.get<std::string>("tier")}; }
+  HandOffCosts costs;
+  std::string tier;
+};
+using HandOffPolicy = std::variant<WholeHandOff, LayerwiseHandOff, PooledHandOff>;
 inline const HandOffCosts& costs_of(const HandOffPolicy& policy) {
   return std::visit([](const auto& p) -> const HandOffCosts& { return p.costs; }, policy);
 }
@@ -157,6 +168,11 @@ class Cluster final : public ReplicaListener {
   // Starts the flows of `bytes` of a request's KV cache; `limit` caps the rate of all of them together.
   void send(RequestRef ref, Bytes bytes, BytesPerSecond limit);
   void send_rest(RequestRef ref);
+  bool write_to_pool(RequestRef ref);
+  void read_from_pool(RequestRef ref);
+  // The first place in line at the decode replica, or the room that it waits for.
+  void find_room(RequestRef ref);
+  std::size_t pool_level(ReplicaId id) const;  // of the pool that hand-offs go through
   void flow_ended(RequestRef ref);
   void hand_off_if_complete(RequestRef ref);
   Bytes kv_bytes(const Request& request, TokenCount tokens) const;

@@ -34,6 +34,7 @@ struct Request {
   bool examined = false;      // it has been decided that nothing is fetched for it
   bool swapped = false;       // its KV cache is in a memory tier, or on its way there
   bool swap_written = false;  // and has arrived
+  BlockCount in_pool = 0;     // of the hand-off: blocks of a memory pool that hold its KV cache
   BlockCount reserved_at_destination = 0;  // of the hand-off: blocks taken at the decode replica
   TokenCount kv_length = 0;                // while paused, ready or swapped out: tokens in the KV cache
   std::int64_t kv_offset = 0;              // in a DecodeBatch: KV length minus the batch's token count

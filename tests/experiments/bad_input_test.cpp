@@ -84,7 +84,8 @@ TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly
                 "network precision seed slo workload; did you mean 'slo'?"},
       {.name = "a typo in a key of the cluster",
        .scenario = change(R"("pools": [)", R"("poools": [], "pools": [)"),
-       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off memory_pools placement "
+       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off memory_pools "
+                "placement "
                 "pools router topology; did you mean 'pools'?"},
       {.name = "a typo in a key of a pool",
        .scenario = change(R"("replicas": 2)", R"("replica": 2)"),
@@ -263,7 +264,8 @@ TEST_CASE("Names that are unknown: 14 of them are refused with exactly these wor
                 "bounded"},
       {.name = "an unknown hand-off",
        .scenario = change(R"("pools":)", R"("hand_off": "layer-wise", "pools":)"),
-       .error = "scenario.json:4:17: cluster.hand_off.kind: 'layer-wise' is unknown; known: whole layerwise; "
+       .error = "scenario.json:4:17: cluster.hand_off.kind: 'layer-wise' is unknown; known: whole layerwise "
+                "pooled; "
                 "did you mean 'layerwise'?"},
       {.name = "an unknown topology",
        .scenario = change(R"("pools":)", R"("topology": "nvlink-host", "pools":)"),
@@ -557,7 +559,8 @@ TEST_CASE("Changes by --set and --axis that do not apply: 9 of them are refused 
        .arguments = "run scenario.json --set cluster.pools[0].replica=4",
        .error = "--set cluster.pools[0].replica=4: cluster.pools[0]: key 'replica' is unknown; known: "
                 "accelerator batching block_tokens drafts kv_capacity memory_of memory_utilisation name "
-                "parallelism precision prefix_cache replicas role service software spill tiers workspace; did you mean "
+                "parallelism precision prefix_cache replicas role service software spill tiers workspace; "
+                "did you mean "
                 "'replicas'?"},
       {.name = "--set of a wrong value",
        .arguments = "run scenario.json --set cluster.pools[0].replicas=four",
@@ -802,9 +805,9 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
        .error = "--timeline: needs --out FOLDER to write timeline.json into"},
       {.name = "an unknown list",
        .arguments = "list acelerators",
-       .error =
-           "list: 'acelerators' is unknown; known: accelerators models links tiers memory calibration constants "
-           "precisions; did you mean 'accelerators'?"},
+       .error = "list: 'acelerators' is unknown; known: accelerators models links tiers memory calibration "
+                "constants "
+                "precisions; did you mean 'accelerators'?"},
       {.name = "--out onto a folder that holds something else",
        .files = {{"mine/thesis.txt", "precious\n"}},
        .arguments = "run scenario.json --out mine",

@@ -300,6 +300,44 @@ TEST_CASE("Two replicas that stream from one pool have half of its port each") {
           Approx((2053.5 - 1024) * kBytesPerToken / 1e9).epsilon(1e-6));
 }
 
+TEST_CASE("A pooled hand-off writes to the pool, frees the prefill replica and reads when there is room") {
+  // Two prompts of 4,096 tokens. The prefill replica has room for one, and so has the decode replica.
+  const Trace trace({{0, ids(0, 8), 11}, {0, ids(100, 8), 11}});
+  const auto outcome = [&](const std::string& hand_off, const std::string& tiers, const std::string& memory) {
+    const auto pool = [&](const std::string& role) {
+      return R"({ "name": ")" + role + R"(", "role": ")" + role +
+             R"(", "accelerator": "h100-sxm-80gb", "replicas": 1, "kv_capacity": "545 MB",
+        "service": { "kind": "table", "tokens": [1, 100001], "prefill": ["0.1 ms", "10000.1 ms"], "decode": ["20 ms", "20 ms"] })" +
+             tiers + " }";
+    };
+    return run(
+        R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ )" + pool("prefill") + ", " + pool("decode") +
+        R"( ], "topology": { "kind": "nvlink-hosts", "nic_efficiency": 1, "nic_latency": "0 s" }, "hand_off": )" +
+        hand_off + memory + R"( }, "workload": )" + trace.workload() + " }");
+  };
+  const auto memory = [](const std::string& capacity) {
+    return R"(, "memory_pools": [ { "name": "pool", "scope": "cluster", "capacity": ")" + capacity +
+           R"(", "port_read": "20 GB/s", "port_write": "10 GB/s", "latency": "1 ms" } ])";
+  };
+  const std::string pooled = R"({ "kind": "pooled", "tier": "pool", "overhead": "0 s" })";
+  const double bytes = 4096 * kBytesPerToken;
+  const double prefill = 4096 * kTokenTime;
+  const Seen direct = outcome(R"({ "kind": "whole", "overhead": "0 s" })", "", "");
+  const Seen through = outcome(pooled, R"(, "tiers": ["pool"])", memory("2 GB"));
+  const auto& first = through.requests[0];
+  CHECK(first.prefill_end.si == Approx(prefill));
+  CHECK((first.hand_off_end - first.prefill_end).si ==
+        Approx(1e-3 + bytes / 10e9 + 1e-3 + bytes / 20e9).epsilon(1e-9));
+  // The second prompt starts when the first has left: for the pool, not for the decode replica.
+  CHECK(through.requests[1].first_scheduled.si == Approx(prefill + 1e-3 + bytes / 10e9).epsilon(1e-9));
+  CHECK(through.tiers[0].bytes_written.si == Approx(2 * bytes));
+  CHECK(through.tiers[0].bytes_read.si == Approx(2 * bytes));
+  // A pool without room is passed by.
+  const Seen full = outcome(pooled, R"(, "tiers": ["pool"])", memory("300 MB"));
+  CHECK(full.tiers[0].refused_writes == 2);
+  CHECK(full.requests[1].last_token.si == Approx(direct.requests[1].last_token.si).epsilon(1e-9));
+}
+
 TEST_CASE("Spans equal steps with tiers, swaps and streams, and every byte is accounted for at every event") {
   RandomEngine random = random_stream(7, "test/tiers");
   for (int round = 0; round < 24; ++round) {
