@@ -44,7 +44,7 @@ std::vector<test::TraceRow> serial_prompts() {
   std::vector<test::TraceRow> rows;
   for (int i = 0; i < 400; ++i) {
     test::TraceRow row{.arrival_ms = 1000.0 * i, .ids = prompts.next()};
-    row.prompt_tokens = static_cast<TokenCount>(row.ids.size()) * kHash - prompts.whole(0, 511);
+    row.prompt_tokens = static_cast<TokenCount>(row.ids.size()) * kHash - prompts.whole(1, 511);
     row.output_tokens = prompts.whole(1, 100);
     rows.push_back(std::move(row));
   }
@@ -89,7 +89,10 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("Under LRU a larger cache never finds fewer tokens, and one with room for all prompts finds all") {
+TEST_CASE(
+    "Under LRU a larger cache never finds fewer tokens, each finds what a list of the prefixes used last "
+    "does, "
+    "and one with room for all prompts finds all") {
   const auto rows = serial_prompts();
   const TemporaryFile file(test::mooncake_trace(rows));
   test::SeenPrompts seen(kHash, kHash);
@@ -102,6 +105,9 @@ TEST_CASE("Under LRU a larger cache never finds fewer tokens, and one with room 
     const Facts facts = simulate(one_replica(mooncake(file.path()), blocks, kHash), false, true);
     check_one_at_a_time(facts);
     CHECK(facts.counts.finished == 400);
+    test::LeastRecentPrompts recent(kHash, blocks);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      REQUIRE(facts.requests[i].cached_tokens == recent.meet(rows[i]));
     CHECK((facts.usage[0].evicted_blocks > 0) == (blocks < 4096));
     CHECK(facts.usage[0].cached_tokens >= last);
     grew += facts.usage[0].cached_tokens > last ? 1 : 0;

@@ -59,4 +59,18 @@ TokenCount SeenPrompts::meet(TokenCount prompt_tokens, const std::vector<std::ui
   return std::min(shared, prompt_tokens - 1) / block_tokens_ * block_tokens_;
 }
 
+TokenCount LeastRecentPrompts::meet(const TraceRow& row) {
+  const TokenCount whole = row.prompt_tokens / block_tokens_;
+  const TokenCount all = (row.prompt_tokens + row.output_tokens - 1 + block_tokens_ - 1) / block_tokens_;
+  std::vector<Prefix> own;
+  TokenCount found = 0;
+  for (auto end = row.ids.begin() + 1; end <= row.ids.begin() + whole; ++end) {
+    own.emplace_back(row.ids.begin(), end);
+    found += std::erase(cached_, own.back()) > 0 ? block_tokens_ : 0;
+  }
+  cached_.resize(std::min(cached_.size(), static_cast<std::size_t>(blocks_ - all)));
+  cached_.insert(cached_.begin(), own.begin(), own.end());
+  return found;
+}
+
 }  // namespace disagg::test

@@ -57,4 +57,20 @@ class SeenPrompts {
   std::vector<Prefix> prefixes_{1};
 };
 
+// What a prefix cache with room for `blocks` KV blocks, of as many tokens as a hash block, finds under LRU
+// when prompts come one after the other: a list of the prefixes cached, the one used last in front. While a
+// request runs, its own blocks leave so much less to the others. No prompt may end with a whole block.
+class LeastRecentPrompts {
+ public:
+  LeastRecentPrompts(TokenCount block_tokens, std::int64_t blocks)
+      : block_tokens_(block_tokens), blocks_(blocks) {}
+  TokenCount meet(const TraceRow& row);
+
+ private:
+  using Prefix = std::vector<std::uint64_t>;  // all ids up to its end
+  TokenCount block_tokens_;
+  std::int64_t blocks_;
+  std::vector<Prefix> cached_;
+};
+
 }  // namespace disagg::test
