@@ -129,7 +129,8 @@ class SimgridNetwork final : public Network {
     if (!peeked_) {
       const double clock = sg::Engine::get_clock();
       const double wait = model_->next_occurring_event(clock);
-      next_ = wait < 0 ? kNever : Seconds{clock + wait};
+      // A date nearer than SimGrid can tell from its clock would never be reached: move_clock() is there.
+      next_ = wait < 0 ? kNever : Seconds{clock + std::max(wait, kPrecision)};
       peeked_ = true;
     }
     return next_;

@@ -101,6 +101,9 @@ void plan_batch(const BatchRules& rules, const BatchView& view, BatchPlan& plan)
       if (rules.chunking) {
         tokens = budget;
       } else if (!oversize) {
+        // What it finds can expire or be evicted while others decode, and then it is oversize.
+        if (request.prefill_target - hit.locked * view.block_tokens > rules.token_budget)
+          plan.for_one_step = true;
         break;
       }
     }

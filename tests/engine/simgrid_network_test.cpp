@@ -104,3 +104,18 @@ TEST_CASE(
     }
   }
 }
+
+TEST_CASE("Flows of 0.01 to 4 ns, shorter than SimGrid can tell from its clock, end") {
+  Simulation simulation(parking_lot());
+  Ends ends;
+  std::size_t slot = 0;
+  for (const double start : {1.0, 1e3, 1e6}) {
+    for (const double bytes : {0.1, 1.0, 2.0, 4.0, 6.0, 9.0, 40.0}) {
+      simulation.at(Seconds{start + static_cast<double>(slot)},
+                    [&, slot, bytes] { ends.transfer(simulation, slot, 1, bytes); });
+      finish(simulation);
+      CHECK(ends.dates[slot] == Approx(start + static_cast<double>(slot) + 0.001).margin(1e-8).epsilon(0));
+      ++slot;
+    }
+  }
+}

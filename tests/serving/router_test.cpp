@@ -107,3 +107,60 @@ TEST_CASE("A decode replica without room for prompt and output is passed over") 
   loads[2].kv_tokens = 98'900;  // 98,900 + 1,100 = 100,000 is full: a prefill replica decodes
   CHECK(router.route(kRequest, loads)->decode->index == 0);
 }
+
+namespace {
+
+// Loads of 3 mixed replicas with `waiting` prompt tokens and `requests` requests each.
+template <class Router>
+void load(Router& router, std::vector<TokenCount> waiting, std::vector<std::int64_t> requests) {
+  for (std::uint32_t i = 0; i < waiting.size(); ++i)
+    router.load_changed(ReplicaId{i},
+                        {.requests = requests[i], .tokens = waiting[i], .kv_tokens = 0, .queued = false});
+}
+
+std::uint32_t chosen(RoutingPolicy& policy, const std::vector<TokenCount>& cached) {
+  const RoutedRequest request{.prompt_tokens = 1000, .output_tokens = 100, .cached = cached};
+  return std::visit([&](auto& router) { return router.route(request, {})->prefill.index; }, policy);
+}
+
+RoutingPolicy read_router(const std::string& text) {
+  ConfigNode node = parse_config(R"({ "router": )" + text + " }", "test");
+  Problems problems;
+  Reader reader(node, "", problems);
+  auto policy = OneOf<RoutingPolicy>::read(*reader.object("router"));
+  problems.throw_if_any();
+  std::visit(
+      [](auto& router) {
+        router.begin(replicas({Role::mixed, Role::mixed, Role::mixed}), 1);
+      },
+      *policy);
+  return *policy;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "Prefix-affinity goes to the longest cached prefix whatever its queue, of equal ones to the fewest "
+    "requests") {
+  RoutingPolicy policy = read_router(R"({ "kind": "prefix-affinity" })");
+  std::visit([](auto& router) { load(router, {0, 90'000, 50}, {2, 9, 1}); }, policy);
+  CHECK(chosen(policy, {0, 512, 496}) == 1);
+  CHECK(chosen(policy, {512, 512, 496}) == 0);
+  CHECK(chosen(policy, {0, 0, 0}) == 2);
+}
+
+TEST_CASE(
+    "Cache-aware leaves 512 cached tokens once load_weight times the queue is longer than they are by more") {
+  // Replica 1 has 512 tokens cached behind its queue; the others have nothing and no queue.
+  const auto choice = [](const std::string& weight, TokenCount queue) {
+    RoutingPolicy policy = read_router(R"({ "kind": "cache-aware", "load_weight": )" + weight + " }");
+    std::visit([&](auto& router) { load(router, {0, queue, 0}, {3, 5, 4}); }, policy);
+    return chosen(policy, {0, 512, 0});
+  };
+  CHECK(choice("1", 511) == 1);
+  CHECK(choice("1", 512) == 0);  // equal: replica 0 has the fewest requests
+  CHECK(choice("1", 513) == 0);
+  CHECK(choice("0.5", 1023) == 1);
+  CHECK(choice("0.5", 1025) == 0);
+  CHECK(choice("0", 1'000'000) == 1);
+}

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <type_traits>
 
 #include "experiments/feeder.hpp"
 #include "experiments/processes.hpp"
@@ -18,13 +19,31 @@ struct Keeper final : RecordSink {
   void span(const SpanRecord& s) override { facts.spans.push_back(s); }
 };
 
-}  // namespace
-
-Facts simulate(std::string_view text, bool single_steps) {
-  return simulate(parse_config(text, "test"), single_steps);
+// Values as bytes behind their number, and back.
+template <class T>
+void append(const std::vector<T>& values, std::string& bytes) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  const std::size_t count = values.size();
+  bytes.append(reinterpret_cast<const char*>(&count), sizeof count);
+  bytes.append(reinterpret_cast<const char*>(values.data()), count * sizeof(T));
+}
+template <class T>
+std::vector<T> take(const char*& at) {
+  std::size_t count = 0;
+  std::memcpy(&count, at, sizeof count);
+  std::vector<T> values(count);
+  if (count > 0) std::memcpy(static_cast<void*>(values.data()), at + sizeof count, count * sizeof(T));
+  at += sizeof count + count * sizeof(T);
+  return values;
 }
 
-Facts simulate(ConfigNode root, bool single_steps) {
+}  // namespace
+
+Facts simulate(std::string_view text, bool single_steps, bool audit) {
+  return simulate(parse_config(text, "test"), single_steps, audit);
+}
+
+Facts simulate(ConfigNode root, bool single_steps, bool audit) {
   Scenario scenario = read_scenario(std::move(root), "test");
   const auto source = scenario.workload->open(scenario.cluster.seed);
   Keeper keeper;
@@ -32,7 +51,10 @@ Facts simulate(ConfigNode root, bool single_steps) {
   scenario.cluster.single_steps = single_steps;
   Cluster cluster(std::move(scenario.cluster), simulation, keeper);
   const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
-  simulation.run([](Seconds) { return false; });
+  simulation.run([&](Seconds) {
+    for (std::size_t i = 0; audit && i < cluster.replicas().size(); ++i) cluster.replicas()[i]->audit();
+    return false;
+  });
   cluster.settle();
   cluster.expect_empty();
   for (const auto& replica : cluster.replicas()) keeper.facts.usage.push_back(replica->usage());
@@ -43,22 +65,34 @@ Facts simulate(ConfigNode root, bool single_steps) {
   return std::move(keeper.facts);
 }
 
-std::vector<RequestRecord> simulate_forked(std::string_view scenario, bool single_steps) {
-  std::vector<RequestRecord> records;
+Facts simulate_in_fork(std::string_view scenario, bool single_steps, bool audit) {
+  Facts facts;
   run_forked(
       1, 1,
       [&](std::size_t) {
-        const Facts facts = simulate(scenario, single_steps);
-        std::string bytes(facts.requests.size() * sizeof(RequestRecord), '\0');
-        if (!bytes.empty()) std::memcpy(bytes.data(), facts.requests.data(), bytes.size());
+        const Facts told = simulate(scenario, single_steps, audit);
+        std::string bytes;
+        append(told.requests, bytes);
+        append(told.usage, bytes);
+        append(told.links, bytes);
+        append(std::vector{told.counts}, bytes);
+        append(std::vector{told.end}, bytes);
         return bytes;
       },
       [&](std::size_t, const TaskResult& result) {
         if (result.code != exit_code::kDone) throw std::runtime_error(result.output);
-        records.resize(result.output.size() / sizeof(RequestRecord));
-        if (!records.empty()) std::memcpy(records.data(), result.output.data(), result.output.size());
+        const char* at = result.output.data();
+        facts.requests = take<RequestRecord>(at);
+        facts.usage = take<ReplicaUsage>(at);
+        facts.links = take<LinkUsage>(at);
+        facts.counts = take<RequestCounts>(at).front();
+        facts.end = take<Seconds>(at).front();
       });
-  return records;
+  return facts;
+}
+
+std::vector<RequestRecord> simulate_forked(std::string_view scenario, bool single_steps, bool audit) {
+  return simulate_in_fork(scenario, single_steps, audit).requests;
 }
 
 std::string flat_times(std::string_view batching, std::string_view workload, std::string_view more) {

@@ -22,12 +22,16 @@ struct Facts {
 };
 
 // Simulates a scenario given as JSON text, in this process: at most one run with hand-offs in a test case.
-// The laws that hold after every run (no request lost, no block or sequence left) are checked.
-Facts simulate(std::string_view scenario, bool single_steps = false);
-Facts simulate(ConfigNode scenario, bool single_steps = false);
+// The laws that hold after every run (no request lost, no block or sequence left) are checked; with `audit`
+// also, before every event, that each KV block of each replica is accounted for once.
+Facts simulate(std::string_view scenario, bool single_steps = false, bool audit = false);
+Facts simulate(ConfigNode scenario, bool single_steps = false, bool audit = false);
 
-// The request records of a run in a process of its own, so that one test case can make many.
-std::vector<RequestRecord> simulate_forked(std::string_view scenario, bool single_steps);
+// The same in a process of its own, so that one test case can make many runs; without gaps and spans.
+Facts simulate_in_fork(std::string_view scenario, bool single_steps, bool audit = false);
+
+// The request records of such a run.
+std::vector<RequestRecord> simulate_forked(std::string_view scenario, bool single_steps, bool audit = false);
 
 // A scenario of one pool of Llama-3.1-8B on H100 with `batching` and `workload`, for tests of serving alone.
 // Table times: a step that prefills takes 10 ms and one that decodes 20 ms, whatever is in it.
