@@ -211,10 +211,10 @@ void Cluster::chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Sec
   expect(request.record.preemptions == 0, "a prompt was preempted while its KV cache was on its way");
   choose_destination(request);
   if (!request.destination_ready && !reserve(ref)) return;  // without room the whole cache goes at the end
-  // What was cached can go at once.
-  if (const TokenCount cached = request.record.cached_tokens; request.handed_off == 0 && cached > 0) {
-    const Bytes bytes = kv_bytes(request, cached);
-    request.handed_off = cached;
+  // What was cached, fetched or computed before there was room can go at once.
+  if (const TokenCount before = request.prefilled; request.handed_off == 0 && before > 0) {
+    const Bytes bytes = kv_bytes(request, before);
+    request.handed_off = before;
     send(ref, bytes, Network::kNoLimit);
   }
   const auto layers = static_cast<double>(

@@ -2,6 +2,7 @@
 // when.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "experiments/feeder.hpp"
 #include "experiments/scenario.hpp"
@@ -16,8 +17,8 @@ namespace {
 struct Seen {
   std::vector<RequestRecord> requests;  // by id
   std::vector<TierUsage> tiers;
-  ReplicaUsage usage;  // of all replicas
-  std::vector<LinkUsage> links;
+  ReplicaUsage usage;                  // of all replicas
+  std::map<std::string, Bytes> links;  // bytes by name
 };
 
 struct Keeper final : RecordSink {
@@ -51,7 +52,8 @@ Seen run(const std::string& text, bool single_steps = false) {
   for (std::size_t t = 0; cluster.tiers() != nullptr && t < cluster.tiers()->tiers().size(); ++t)
     outcome.tiers.push_back(cluster.tiers()->usage(t));
   for (const auto& replica : cluster.replicas()) outcome.usage += replica->usage();
-  outcome.links = simulation.link_usage();
+  for (std::size_t i = 0; i < simulation.link_usage().size(); ++i)
+    outcome.links[simulation.platform().links[i].name] = simulation.link_usage()[i].bytes;
   outcome.requests = std::move(keeper.requests);
   std::ranges::sort(outcome.requests, {}, &RequestRecord::id);
   return outcome;
@@ -298,6 +300,30 @@ TEST_CASE("Two replicas that stream from one pool have half of its port each") {
   for (const RequestRecord& r : o.requests)
     CHECK((r.last_token - r.first_token).si / 10 ==
           Approx((2053.5 - 1024) * kBytesPerToken / 1e9).epsilon(1e-6));
+}
+
+TEST_CASE("A prompt of which part was fetched is handed off whole, at once or layer by layer") {
+  const Trace trace({{0, ids(0, 8), 5},
+                     {10, ids(100, 8), 5},
+                     {20, ids(200, 8), 5},
+                     {30, ids(300, 8), 5},
+                     {40, ids(0, 9), 5}});
+  for (const std::string hand_off : {"whole", "layerwise"}) {
+    const auto pool = [&](const std::string& role, const std::string& more) {
+      return R"({ "name": ")" + role + R"(", "role": ")" + role +
+             R"(", "accelerator": "h100-sxm-80gb", "replicas": 1,
+        "service": { "kind": "table", "tokens": [1, 100001], "prefill": ["0.1 ms", "10000.1 ms"], "decode": ["20 ms", "20 ms"] })" +
+             more + " }";
+    };
+    const Seen o =
+        run(R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ )" +
+            pool("prefill", R"(, "prefix_cache": {}, "kv_capacity": "1.2 GB", "tiers": ["dram"])") + ", " +
+            pool("decode", "") + R"( ], "hand_off": ")" + hand_off + R"(", "memory_pools": [ )" + dram() +
+            R"( ] }, "workload": )" + trace.workload() + " }");
+    INFO(hand_off);
+    CHECK(o.requests[4].fetched_tokens == 4096);
+    CHECK(o.links.at("switch>decode[0]").si == Approx((4 * 4096 + 4608) * kBytesPerToken));
+  }
 }
 
 TEST_CASE("A pooled hand-off writes to the pool, frees the prefill replica and reads when there is room") {
