@@ -1,6 +1,7 @@
 #include "experiments/memory_pools.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -12,6 +13,8 @@
 
 namespace disagg {
 namespace {
+
+constexpr std::array<std::string_view, 2> kCopies{"one", "all"};
 
 const MemoryTierRow* find_preset(Reader& r) {
   const auto name = r.find<std::string>("preset");
@@ -76,6 +79,7 @@ MemoryPools read_memory_pools(Reader& cluster, std::vector<std::string>& assumpt
     memory.operations.push_back(
         r.find<double>("operations_per_second", Range::positive)
             .value_or(preset == nullptr ? 0 : preset->operations_per_second.value_or(0)));
+    memory.all_copies.push_back(r.choice("copies", kCopies, kCopies.front()) == 1);
     tier.write = static_cast<TierWrite>(r.choice("write", kTierWriteNames, kTierWriteNames.front()));
     const auto eviction = r.variant("eviction", "lru");
     if (eviction) tier.eviction = OneOf<EvictionPolicy>::read(*eviction).value_or(LeastRecentlyUsed{});
@@ -168,9 +172,11 @@ void fit_memory_pools(MemoryPools& memory, std::span<const PoolSetup> pools, Rea
       r.fail("name", "no pool lists '" + tier.name + "' under its \"tiers\"");
       continue;
     }
-    const TransformerWork work(user->shape.model, user->shape.precision);
+    const TransformerWork work(
+        user->shape.model, user->shape.precision,
+        memory.all_copies[t] ? user->shape.parallelism.kv_copies(user->shape.model) : 1);
     tier.block_tokens = user->block_tokens;
-    tier.bytes_per_token = work.kv_bytes_per_token();
+    tier.bytes_per_token = work.resident_kv_bytes_per_token();
     if (tier.bytes_per_token.si <= 0) {
       r.fail("name", user->shape.model.name + " has no KV cache that grows with the context");
       continue;

@@ -15,6 +15,7 @@ namespace disagg {
 struct MemoryPools {
   std::vector<MemoryTierSetup> tiers;
   std::vector<Reader> readers;        // of their objects
+  std::vector<bool> all_copies;       // each rank stores its own copy of what several hold
   std::vector<Bytes> transfer_sizes;  // 0: one KV block
   std::vector<double> operations;     // transfers of that size that an instance can do in a second; 0: any
 };

@@ -1,6 +1,7 @@
 #include "sim/memory/prefix_tree.hpp"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "sim/base/expect.hpp"
@@ -199,10 +200,10 @@ PromptContent PrefixTree::path(NodeIndex node) const {
   std::vector<NodeIndex> nodes;
   for (NodeIndex i = node; i != kRoot; i = nodes_[i].parent) nodes.push_back(i);
   PromptContent content{.block_tokens = hash_tokens_, .tokens = nodes_[node].history.end, .ranges = {}};
-  for (auto i = nodes.rbegin(); i != nodes.rend(); ++i) {
+  for (const NodeIndex i : std::views::reverse(nodes)) {
     // A node that begins within a hash block repeats the id in which the one before it ends.
-    std::int64_t known = nodes_[*i].begin % hash_tokens_ == 0 ? 0 : 1;
-    for (HashRange range : nodes_[*i].ranges) {
+    std::int64_t known = nodes_[i].begin % hash_tokens_ == 0 ? 0 : 1;
+    for (HashRange range : nodes_[i].ranges) {
       range.first += static_cast<std::uint64_t>(known);
       range.count -= std::exchange(known, 0);
       if (range.count > 0) content.append(range);
