@@ -68,6 +68,7 @@ std::vector<NamedChoice> all_choices() {
   append_choices<TopologyPolicy>("cluster.topology", choices);
   append_choices<PlacementPolicy>("cluster.placement", choices);
   append_choices<NetworkSolver>("network.solver", choices);
+  append_choices<LinkFailure>("network.failures[]", choices);
   append_choices<WorkloadKind>("workload", choices);
   append_choices<Arrivals>("workload.arrivals", choices);
   append_choices<Length>("workload.prompt_tokens", choices);

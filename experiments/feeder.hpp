@@ -23,12 +23,17 @@ class Feeder {
   Feeder(const Feeder&) = delete;
   Feeder& operator=(const Feeder&) = delete;
 
+  // Whether no request will come any more, or none but those that a closed loop lets in when one ends.
+  bool ended() const { return waiting_ == 0; }
+
  private:
   void schedule_next() {
     const auto next = source_.next();
     if (!next || next->arrival >= end_) return;
+    ++waiting_;
     next_ = *next;
     simulation_.at(next_.arrival, [this] {
+      --waiting_;
       arrive(next_);
       schedule_next();
     });
@@ -36,7 +41,9 @@ class Feeder {
   // Not at once: the cluster is in the middle of the event that ended a request.
   void schedule_in_loop() {
     if (simulation_.now() >= end_) return;
+    ++waiting_;
     simulation_.at(simulation_.now(), [this] {
+      --waiting_;
       if (const auto next = source_.next()) arrive(*next);
     });
   }
@@ -50,6 +57,7 @@ class Feeder {
   Cluster& cluster_;
   RequestSpec next_;
   std::uint64_t count_ = 0;
+  std::int64_t waiting_ = 0;  // arrivals on the agenda
 };
 
 }  // namespace disagg

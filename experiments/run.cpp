@@ -149,6 +149,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
     for (std::uint32_t i = 0; i < cluster.replicas().size(); ++i)
       timeline->name_replica(ReplicaId{i}, replica_name(cluster, i));
   const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
+  std::optional<LinkFailures> failures;
+  if (!scenario.failures.empty()) failures.emplace(scenario.failures, cluster.seed(), simulation);
 
   const std::size_t replicas = cluster.replicas().size();
   std::vector<ReplicaUsage> at_warm_up(replicas);
@@ -159,6 +161,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   TimeSeries series;
   std::uint32_t events = 0;
   simulation.run([&](Seconds next) {
+    // Links would fail for ever.
+    if (failures && feeder.ended() && cluster.is_empty() && simulation.flows_in_flight() == 0) return true;
     if (!warm && next >= scenario.horizon.warm_up) {
       simulation.pass_to(scenario.horizon.warm_up);
       cluster.settle();
@@ -194,6 +198,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
                  .usage = {},
                  .links = simulation.link_usage(),
                  .tiers = {},
+                 .link_failures = failures ? std::optional(failures->failures()) : std::nullopt,
                  .measured_from = scenario.horizon.warm_up,
                  .measured_to = std::max(simulation.now(), scenario.horizon.warm_up),
                  .ended = simulation.now(),

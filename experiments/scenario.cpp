@@ -326,6 +326,24 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
   scenario.hand_offs = std::move(ends);
 }
 
+// The links that are to fail must be there.
+void check_failures(const Scenario& scenario, std::vector<Reader>& readers) {
+  std::vector<std::string_view> known;
+  known.reserve(scenario.platform.links.size());
+  for (const PlatformLink& link : scenario.platform.links) known.push_back(link.name);
+  for (std::size_t i = 0; i < readers.size(); ++i) {
+    const auto check = [&](std::string_view key, const std::string& name) {
+      if (std::ranges::find(known, name) == known.end()) readers[i].unknown(key, name, known);
+    };
+    if (const auto* scheduled = std::get_if<ScheduledFailure>(&scenario.failures[i])) {
+      check("link", scheduled->link);
+    } else {
+      for (const std::string& name : std::get<RandomFailures>(scenario.failures[i]).links)
+        check("links", name);
+    }
+  }
+}
+
 }  // namespace
 
 Scenario read_scenario(ConfigNode root, const std::string& name) {
@@ -350,12 +368,18 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
     horizon->done();
   }
   scenario.workload = read_workload(r, "workload");
-  if (auto network = r.object_or_empty("network")) {
+  auto network = r.object_or_empty("network");
+  std::vector<Reader> failures;
+  if (network) {
     if (const auto solver = network->variant("solver", "simgrid"))
       scenario.network_solver = OneOf<NetworkSolver>::read(*solver).value_or(SimgridSolver{});
+    failures = network->objects("failures", false);
+    for (const Reader& failure : failures)
+      if (auto read = OneOf<LinkFailure>::read(failure)) scenario.failures.push_back(std::move(*read));
     network->done();
   }
   if (auto cluster = r.object("cluster")) read_cluster(*cluster, model, precision, scenario);
+  if (problems.empty()) check_failures(scenario, failures);
   r.done();
   problems.throw_if_any();
   const auto hash_of = [&](std::string_view key) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/engine/link_failures.hpp"
 #include "sim/serving/cluster.hpp"
 #include "topology/topology.hpp"
 #include "workloads/source.hpp"
@@ -46,6 +47,7 @@ struct Scenario {
   PlacedCluster placed;
   HandOffEnds hand_offs;
   NetworkSolver network_solver;
+  std::vector<LinkFailure> failures;
   std::unique_ptr<Workload> workload;
   Slo slo;
   Horizon horizon;

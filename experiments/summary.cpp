@@ -223,6 +223,10 @@ ordered_json links_json(const RunFacts& facts) {
   j["most_loaded"] = most_load > 0
                          ? ordered_json{{"name", platform.links[most].name}, {"mean_load", most_load}}
                          : ordered_json(nullptr);
+  if (facts.link_failures) {
+    j["failures"] = *facts.link_failures;
+    j["interrupted_transfers"] = facts.simulation.interruptions();
+  }
   return j;
 }
 

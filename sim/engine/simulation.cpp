@@ -1,11 +1,15 @@
 #include "sim/engine/simulation.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace disagg {
 
 Simulation::Simulation(Platform platform, NetworkSolver solver)
-    : platform_(std::move(platform)), solver_(solver), usage_(platform_.links.size()) {}
+    : platform_(std::move(platform)),
+      solver_(solver),
+      usage_(platform_.links.size()),
+      down_(platform_.links.size()) {}
 
 Network& Simulation::network() {
   if (!network_)
@@ -28,6 +32,7 @@ TransferId Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit
                           .limit = limit,
                           .done = done,
                           .failed = failed,
+                          .left = bytes,
                           .flow = {},
                           .cancelled = false};
   ++in_flight_;
@@ -37,9 +42,9 @@ TransferId Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit
 
 void Simulation::latency_over(TransferId transfer) {
   Transfer& t = transfers_[transfer.index];
-  if (t.cancelled) return end(transfer, t.bytes, false);
+  if (t.cancelled) return end(transfer, t.left, false);
   t.flow = network_->start(
-      now_, t.route, t.bytes, t.limit,
+      now_, t.route, t.left, t.limit,
       [this, transfer] {
         Action done = transfers_[transfer.index].done;
         end(transfer, Bytes{0}, true);
@@ -50,8 +55,14 @@ void Simulation::latency_over(TransferId transfer) {
 
 void Simulation::failed(TransferId transfer) {
   Transfer& t = transfers_[transfer.index];
-  expect(static_cast<bool>(t.failed), "a link failed under a transfer that does not expect it");
   const Bytes left = remaining(transfer);
+  if (!t.failed) {
+    t.left = left;
+    t.flow = {};
+    stalled_.push_back(transfer);
+    ++interruptions_;
+    return;
+  }
   Action failed = t.failed;
   failed();
   end(transfer, left, false);
@@ -59,6 +70,7 @@ void Simulation::failed(TransferId transfer) {
 
 void Simulation::cancel(TransferId transfer) {
   Transfer& t = transfers_[transfer.index];
+  if (std::erase(stalled_, transfer) > 0) return end(transfer, t.left, false);
   if (!t.flow.valid()) {
     t.cancelled = true;  // its id is free when the latency is over
     return;
@@ -70,7 +82,7 @@ void Simulation::cancel(TransferId transfer) {
 
 Bytes Simulation::remaining(TransferId transfer) {
   const Transfer& t = transfers_[transfer.index];
-  return t.flow.valid() ? network_->remaining(now_, t.flow) : t.bytes;
+  return t.flow.valid() ? network_->remaining(now_, t.flow) : t.left;
 }
 
 void Simulation::end(TransferId transfer, Bytes left, bool arrived) {
@@ -88,9 +100,26 @@ void Simulation::set_capacity(LinkId link, BytesPerSecond capacity) {
   network().set_capacity(now_, link, capacity);
 }
 
-void Simulation::fail(LinkId link) { network().fail(now_, link); }
+void Simulation::fail(LinkId link) {
+  down_[link.index] = true;
+  network().fail(now_, link);
+}
 
-void Simulation::repair(LinkId link) { network().repair(now_, link); }
+bool Simulation::works(RouteId route) const {
+  return std::ranges::none_of(platform_.routes[route.index].links,
+                              [&](LinkId link) { return down_[link.index]; });
+}
+
+void Simulation::repair(LinkId link) {
+  down_[link.index] = false;
+  network().repair(now_, link);
+  std::erase_if(stalled_, [&](TransferId id) {
+    const RouteId route = transfers_[id.index].route;
+    if (!works(route)) return false;
+    after(platform_.routes[route.index].latency, [this, id] { latency_over(id); });
+    return true;
+  });
+}
 
 void Simulation::advance_network(Seconds date) {
   // The actions of ended flows run inside advance_to() and see this clock.

@@ -27,7 +27,8 @@ class Simulation {
   // Sends `bytes` over a route: the route's latency first, then the flow, then `done`. On a way that is
   // `open` already, because an earlier transfer of the same stream has just ended, there is no latency.
   // If a link of the route fails on the way, or has failed when the latency is over, `failed` runs instead of
-  // `done`; without `failed` that is a broken invariant. The id is used again once an action has run.
+  // `done`; without `failed` the transfer waits until all links of its route work and then sends what is
+  // left, after the latency. The id is used again once an action has run.
   TransferId transfer(RouteId route, Bytes bytes, BytesPerSecond limit, Action done, bool open = false,
                       Action failed = {});
   // Ends a transfer of which no action has run yet; none will.
@@ -60,6 +61,11 @@ class Simulation {
   // Moves the clock forward in an empty stretch. Precondition: no event is due before `date`.
   void pass_to(Seconds date) { now_ = std::max(now_, date); }
 
+  // Transfers that wait for the repair of a link, and how often one had to since the beginning.
+  std::size_t stalled_transfers() const { return stalled_.size(); }
+  std::int64_t interruptions() const { return interruptions_; }
+  bool is_down(LinkId link) const { return down_[link.index]; }
+
   const Platform& platform() const { return platform_; }
   const std::vector<LinkUsage>& link_usage() const { return usage_; }
   std::int64_t flows_in_flight() const { return in_flight_; }
@@ -70,7 +76,8 @@ class Simulation {
     Bytes bytes;
     BytesPerSecond limit;
     Action done, failed;
-    FlowId flow;  // none during the latency
+    Bytes left;   // when the flow starts
+    FlowId flow;  // none during the latency, and while a link is down
     bool cancelled = false;
   };
 
@@ -78,6 +85,7 @@ class Simulation {
   void advance_network(Seconds date);
   void latency_over(TransferId transfer);
   void failed(TransferId transfer);
+  bool works(RouteId route) const;
   // Counts what the transfer has moved and frees its id.
   void end(TransferId transfer, Bytes left, bool arrived);
 
@@ -88,6 +96,9 @@ class Simulation {
   std::vector<Transfer> transfers_;
   std::vector<TransferId> free_transfers_;
   std::vector<LinkUsage> usage_;
+  std::vector<bool> down_;           // [link]
+  std::vector<TransferId> stalled_;  // in the order in which they were interrupted
+  std::int64_t interruptions_ = 0;
   std::int64_t in_flight_ = 0;
   Seconds now_{};
 };

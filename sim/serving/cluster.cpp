@@ -448,6 +448,15 @@ std::string Cluster::name(ReplicaId id) const {
   return setup_.pools[pool.index].name + "[" + std::to_string(id.index - first) + "]";
 }
 
+std::string Cluster::links_down() const {
+  if (simulation_.stalled_transfers() == 0) return "";
+  std::string text =
+      "; " + std::to_string(simulation_.stalled_transfers()) + " transfers wait for links that are down:";
+  for (std::uint32_t i = 0; i < simulation_.platform().links.size(); ++i)
+    if (simulation_.is_down(LinkId{i})) text += " " + simulation_.platform().links[i].name;
+  return text;
+}
+
 std::string Cluster::what_holds(RequestRef ref) const {
   const Request& request = requests_[ref];
   const RequestRecord& record = request.record;
@@ -472,7 +481,7 @@ void Cluster::expect_empty() const {
                      " requests are left and nothing can happen any more. The first, number " +
                      std::to_string(record.id) + " (" + std::to_string(record.prompt_tokens) +
                      " prompt and " + std::to_string(record.output_tokens) + " output tokens), " +
-                     what_holds(oldest));
+                     what_holds(oldest) + links_down());
   }
   expect(counts_.arrived == counts_.finished + counts_.rejected, "a request was lost or served twice");
   for (const auto& replica : replicas_) replica->expect_empty();

@@ -148,6 +148,7 @@ class Cluster final : public ReplicaListener {
   // Books everything up to now in all replicas.
   void settle();
   const RequestCounts& counts() const { return counts_; }
+  bool is_empty() const { return requests_.live() == 0; }
   // Throws NoProgress when requests are left although no event is, and BrokenInvariant unless every block is
   // free.
   void expect_empty() const;
@@ -180,6 +181,7 @@ class Cluster final : public ReplicaListener {
   void reject(RequestRecord record, Outcome outcome);
   std::string name(ReplicaId id) const;  // "decode[2]"
   std::string what_holds(RequestRef ref) const;
+  std::string links_down() const;
   Replica& replica(ReplicaId id) { return *replicas_[id.index]; }
 
   ClusterSetup setup_;

@@ -51,15 +51,20 @@ Facts simulate(ConfigNode root, bool single_steps, bool audit) {
   scenario.cluster.single_steps = single_steps;
   Cluster cluster(std::move(scenario.cluster), simulation, keeper);
   const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
+  std::optional<LinkFailures> failures;
+  if (!scenario.failures.empty()) failures.emplace(scenario.failures, cluster.seed(), simulation);
   simulation.run([&](Seconds) {
     for (std::size_t i = 0; audit && i < cluster.replicas().size(); ++i) cluster.replicas()[i]->audit();
-    return false;
+    if (audit && cluster.tiers() != nullptr) cluster.tiers()->audit();
+    return failures && feeder.ended() && cluster.is_empty() && simulation.flows_in_flight() == 0;
   });
   cluster.settle();
   cluster.expect_empty();
   for (const auto& replica : cluster.replicas()) keeper.facts.usage.push_back(replica->usage());
   keeper.facts.links = simulation.link_usage();
   keeper.facts.counts = cluster.counts();
+  keeper.facts.link_failures = failures ? failures->failures() : 0;
+  keeper.facts.interruptions = simulation.interruptions();
   keeper.facts.end = simulation.now();
   std::ranges::sort(keeper.facts.requests, {}, &RequestRecord::id);
   return std::move(keeper.facts);

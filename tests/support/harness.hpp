@@ -18,12 +18,13 @@ struct Facts {
   std::vector<ReplicaUsage> usage;
   std::vector<LinkUsage> links;
   RequestCounts counts;
+  std::int64_t link_failures = 0, interruptions = 0;
   Seconds end{};
 };
 
 // Simulates a scenario given as JSON text, in this process: at most one run with hand-offs in a test case.
 // The laws that hold after every run (no request lost, no block or sequence left) are checked; with `audit`
-// also, before every event, that each KV block of each replica is accounted for once.
+// also, before every event, that each KV block of each replica and memory tier is accounted for once.
 Facts simulate(std::string_view scenario, bool single_steps = false, bool audit = false);
 Facts simulate(ConfigNode scenario, bool single_steps = false, bool audit = false);
 
