@@ -372,7 +372,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
                        "disagg " + std::string(version()) + " (" + std::string(compiler()) + ")");
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 done, 1 a validation out of bounds, 2 bad input, 3 some points of a sweep failed, 70 a "
+      "Exit codes: 0 done, 1 a validation out of bounds or a cluster that is stuck, 2 bad input, 3 some "
+      "points of a sweep failed, 70 a "
       "broken invariant, 75 "
       "interrupted.\n"
       "First steps: disagg demo; disagg COMMAND --help shows an example of each.");

@@ -116,6 +116,10 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
     cached_.resize(replicas_.size());
   inbound_.resize(replicas_.size());
   std::visit([&](auto& router) { router.begin(candidates, setup_.seed); }, setup_.router);
+  for (const RouterReplica& replica : candidates) {
+    loads_[replica.id.index].kv_capacity = replica.kv_capacity;
+    change_load(replica.id, 0, 0, 0);
+  }
 }
 
 Cluster::~Cluster() = default;

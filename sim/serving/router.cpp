@@ -111,6 +111,7 @@ template class StagedRouter<RoundRobin>;
 template class StagedRouter<RandomChoice>;
 template class StagedRouter<Least<Requests>>;
 template class StagedRouter<Least<Tokens>>;
+template class StagedRouter<Least<KvRoom>>;
 template class StagedRouter<LeastCost<PrefixAffinity>>;
 template class StagedRouter<LeastCost<CacheAware>>;
 

@@ -39,7 +39,8 @@ struct ReplicaLoad {
   TokenCount tokens =
       0;  // prompt tokens that wait for their prefill, and one for each request that decodes here
   TokenCount kv_tokens = 0;  // prompt and output tokens of the requests whose KV cache is or will be here
-  bool queued = false;       // requests wait for their prefill
+  TokenCount kv_capacity = 0;
+  bool queued = false;  // requests wait for their prefill
 };
 
 struct RouterReplica {
@@ -140,6 +141,13 @@ struct Tokens {
   static std::int64_t of(const ReplicaLoad& load) { return load.tokens; }
 };
 
+struct KvRoom {
+  static constexpr std::string_view kind = "most-kv-room";
+  static constexpr std::string_view summary =
+      "the replica with the most KV room left by the prompts and outputs of the requests assigned to it";
+  static std::int64_t of(const ReplicaLoad& load) { return load.kv_tokens - load.kv_capacity; }
+};
+
 // The routers that know the prefix caches differ in what they weigh: the least cost wins, of equal ones the
 // fewest requests.
 template <class Measure>
@@ -197,7 +205,7 @@ class MixedPool {
 
 using RoutingPolicy =
     std::variant<StagedRouter<RoundRobin>, StagedRouter<RandomChoice>, StagedRouter<Least<Requests>>,
-                 StagedRouter<Least<Tokens>>, StagedRouter<LeastCost<PrefixAffinity>>,
-                 StagedRouter<LeastCost<CacheAware>>, MixedPool>;
+                 StagedRouter<Least<Tokens>>, StagedRouter<Least<KvRoom>>,
+                 StagedRouter<LeastCost<PrefixAffinity>>, StagedRouter<LeastCost<CacheAware>>, MixedPool>;
 
 }  // namespace disagg

@@ -72,6 +72,20 @@ std::string synthetic(const std::filesystem::path& folder, int replicas, int req
   return file.string();
 }
 
+// The Mooncake conversation trace on 16 replicas with prefixes in HBM, host DRAM and a pool of the cluster.
+std::string three_tiers(const std::filesystem::path& folder, const std::filesystem::path& trace) {
+  const auto file = folder / "three_tiers.json";
+  std::ofstream(file)
+      << R"({ "model": "llama-3.1-70b", "precision": { "weights": "fp8", "kv": "fp8" }, "cluster": { "pools": [ { "name": "gpu",
+      "accelerator": "h100-sxm-80gb", "replicas": 16, "parallelism": { "tp": 4 }, "kv_capacity": "20 GB", "prefix_cache": {},
+      "tiers": ["dram", "pool"] } ], "memory_pools": [
+        { "name": "dram", "preset": "host-dram", "scope": "replica", "capacity": "60 GB" },
+        { "name": "pool", "preset": "remote-dram", "capacity": "10 TB", "write": "write-back" } ], "router": "cache-aware" },
+      "network": { "solver": "fluid" }, "workload": { "kind": "mooncake", "file": ")"
+      << trace.string() << R"(", "spread": "3 s", "rate_scale": 2 } })";
+  return file.string();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -99,6 +113,13 @@ int main(int argc, char** argv) {
         {(peer / "ha_4p4d_roofline.json").string()}, runs);
   } else {
     std::printf("skipped: the Azure trace is absent\n");
+  }
+  const auto mooncake = repository / "../shared/data/traces/mooncake_conversation.jsonl";
+  if (std::filesystem::exists(mooncake)) {
+    row("Mooncake conversation, 16 replicas, three tiers", 12031, program, {three_tiers(folder, mooncake)},
+        runs);
+  } else {
+    std::printf("skipped: the Mooncake trace is absent\n");
   }
   row("synthetic, 8 replicas, 4 requests/s each", 100'000, program, {synthetic(folder, 8, 100'000)}, runs);
   row("synthetic, 64 replicas, 4 requests/s each", 100'000, program, {synthetic(folder, 64, 100'000)}, runs);

@@ -115,7 +115,8 @@ TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly
            "scenario.json:2:12: slo: key 'tttf' is unknown; known: e2el tpot ttft; did you mean 'ttft'?"},
       {.name = "an unknown key of the network",
        .scenario = change(R"("cluster": {)", R"("network": { "solvr": "fluid" }, "cluster": {)"),
-       .error = "scenario.json:3:16: network: key 'solvr' is unknown; known: solver; did you mean 'solver'?"},
+       .error = "scenario.json:3:16: network: key 'solvr' is unknown; known: failures solver; did you mean "
+                "'solver'?"},
       {.name = "no model",
        .scenario = change(R"("model": "llama-3.1-8b",)", ""),
        .error = "scenario.json:1:1: 'model' is missing"},
@@ -252,7 +253,7 @@ TEST_CASE("Names that are unknown: 14 of them are refused with exactly these wor
       {.name = "an unknown router",
        .scenario = change(R"("pools":)", R"("router": "least-load", "pools":)"),
        .error = "scenario.json:4:15: cluster.router.kind: 'least-load' is unknown; known: round-robin random "
-                "least-loaded least-tokens prefix-affinity cache-aware "
+                "least-loaded least-tokens most-kv-room prefix-affinity cache-aware "
                 "mixed-pool; did you mean 'least-loaded'?"},
       {.name = "an unknown service",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "service": "rooflin")"),
@@ -853,7 +854,7 @@ TEST_CASE("Five errors in one scenario show at once, in the order of the reading
                    "scenario.json:10:62: workload.arrivals.requests_per_second: must be greater than zero\n"
                    "scenario.json:5:77: cluster.pools[0].replicas: must be greater than zero\n"
                    "scenario.json:6:15: cluster.router.kind: 'least-loadd' is unknown; known: round-robin "
-                   "random least-loaded least-tokens prefix-affinity cache-aware "
+                   "random least-loaded least-tokens most-kv-room prefix-affinity cache-aware "
                    "mixed-pool; did you mean 'least-loaded'?"}});
 }
 

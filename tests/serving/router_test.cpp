@@ -54,9 +54,30 @@ TEST_CASE(
   const Route route = router.route(kRequest, {}).value();
   CHECK(route.prefill.index == 0);
   CHECK_FALSE(route.decode.has_value());
-  router.load_changed(ReplicaId{1}, {.requests = 4, .tokens = 0, .kv_tokens = 0, .queued = false});
-  router.load_changed(ReplicaId{2}, {.requests = 3, .tokens = 9, .kv_tokens = 9, .queued = false});
+  router.load_changed(ReplicaId{1},
+                      {.requests = 4, .tokens = 0, .kv_tokens = 0, .kv_capacity = 0, .queued = false});
+  router.load_changed(ReplicaId{2},
+                      {.requests = 3, .tokens = 9, .kv_tokens = 9, .kv_capacity = 0, .queued = false});
   CHECK(router.decode(kRequest).index == 2);
+}
+
+TEST_CASE(
+    "A router that sees KV room sends to the replica with the most of it, not to the one with the least "
+    "taken") {
+  StagedRouter<Least<KvRoom>> router;
+  router.begin(replicas({Role::prefill, Role::decode, Role::decode}), 1);
+  // 60,000 of 100,000 tokens are left, and 70,000 of 200,000.
+  router.load_changed(
+      ReplicaId{1},
+      {.requests = 1, .tokens = 1, .kv_tokens = 40'000, .kv_capacity = 100'000, .queued = false});
+  router.load_changed(
+      ReplicaId{2},
+      {.requests = 9, .tokens = 9, .kv_tokens = 130'000, .kv_capacity = 200'000, .queued = false});
+  CHECK(router.decode(kRequest).index == 2);
+  router.load_changed(
+      ReplicaId{2},
+      {.requests = 9, .tokens = 9, .kv_tokens = 141'000, .kv_capacity = 200'000, .queued = false});
+  CHECK(router.decode(kRequest).index == 1);
 }
 
 TEST_CASE("Random routing draws all of 4 replicas about equally often, and the same ones for the same seed") {
@@ -80,10 +101,10 @@ TEST_CASE(
   const auto all = replicas({Role::prefill, Role::prefill, Role::decode, Role::decode});
   router.begin(all, 1);
   std::vector<ReplicaLoad> loads(4);
-  loads[0] = {.requests = 8, .tokens = 7500, .kv_tokens = 0, .queued = true};
-  loads[1] = {.requests = 8, .tokens = 7400, .kv_tokens = 0, .queued = true};
-  loads[2] = {.requests = 1, .tokens = 0, .kv_tokens = 9000, .queued = false};
-  loads[3] = {.requests = 1, .tokens = 1, .kv_tokens = 5000, .queued = false};
+  loads[0] = {.requests = 8, .tokens = 7500, .kv_tokens = 0, .kv_capacity = 0, .queued = true};
+  loads[1] = {.requests = 8, .tokens = 7400, .kv_tokens = 0, .kv_capacity = 0, .queued = true};
+  loads[2] = {.requests = 1, .tokens = 0, .kv_tokens = 9000, .kv_capacity = 0, .queued = false};
+  loads[3] = {.requests = 1, .tokens = 1, .kv_tokens = 5000, .kv_capacity = 0, .queued = false};
   // 7,400 + 1,000 tokens are more than 8,192: replica 2, with the fewest tokens to prefill, serves the prompt
   // as well.
   const Route lent = router.route(kRequest, loads).value();
@@ -114,8 +135,9 @@ namespace {
 template <class Router>
 void load(Router& router, std::vector<TokenCount> waiting, std::vector<std::int64_t> requests) {
   for (std::uint32_t i = 0; i < waiting.size(); ++i)
-    router.load_changed(ReplicaId{i},
-                        {.requests = requests[i], .tokens = waiting[i], .kv_tokens = 0, .queued = false});
+    router.load_changed(
+        ReplicaId{i},
+        {.requests = requests[i], .tokens = waiting[i], .kv_tokens = 0, .kv_capacity = 0, .queued = false});
 }
 
 std::uint32_t chosen(RoutingPolicy& policy, const std::vector<TokenCount>& cached) {
