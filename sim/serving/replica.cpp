@@ -595,7 +595,9 @@ void Replica::start_fetches(Rank& rank) {
 
 // What is best fetched, if anything: of all offers and of none, what has the whole prompt ready first.
 std::optional<TierOffer> Replica::best_offer(const Request& request, TokenCount cached) {
-  if (request.content == nullptr || setup_.fetch == FetchRule::never) return std::nullopt;
+  // Only a prefix cache can hold what comes.
+  if (request.content == nullptr || !setup_.prefix_cache || setup_.fetch == FetchRule::never)
+    return std::nullopt;
   const TokenCount limit = std::min(request.prefill_target - 1, request.content->tokens);
   offers_.clear();
   setup_.tiers->offers(id_, *request.content, cached, limit, offers_);

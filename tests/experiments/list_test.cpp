@@ -152,10 +152,11 @@ TEST_CASE("Every accelerator of the JSON may be pasted into a scenario and is th
 TEST_CASE("Without a name the catalogs themselves are listed, and an unknown name lists them", "[list]") {
   CHECK_THAT(listing(""), Contains("accelerators") && Contains("models") && Contains("precisions"));
   std::ostringstream out;
-  CHECK_THROWS_WITH(list_command("acelerators", false, out),
-                    "list: 'acelerators' is unknown; known: accelerators models links tiers memory calibration "
-                    "constants precisions; "
-                    "did you mean 'accelerators'?");
+  CHECK_THROWS_WITH(
+      list_command("acelerators", false, out),
+      "list: 'acelerators' is unknown; known: accelerators models links tiers memory calibration "
+      "constants precisions; "
+      "did you mean 'accelerators'?");
   CHECK(out.str().empty());
 }
 

@@ -364,6 +364,26 @@ TEST_CASE("A pooled hand-off writes to the pool, frees the prefill replica and r
   CHECK(full.requests[1].last_token.si == Approx(direct.requests[1].last_token.si).epsilon(1e-9));
 }
 
+TEST_CASE("A decode replica computes again what it preempted, whatever prefixes its pool holds") {
+  const Trace trace({{0, ids(0, 2), 512}, {0, ids(100, 2), 512}});
+  const auto pool = [](const std::string& role, const std::string& more) {
+    return R"({ "name": ")" + role + R"(", "role": ")" + role +
+           R"(", "accelerator": "h100-sxm-80gb", "replicas": 1, "tiers": ["pool"],
+      "service": { "kind": "table", "tokens": [1, 100001], "prefill": ["0.1 ms", "10000.1 ms"], "decode": ["20 ms", "20 ms"] })" +
+           more + " }";
+  };
+  const Seen o =
+      run(R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ )" +
+          pool("prefill", R"(, "prefix_cache": {})") + ", " + pool("decode", R"(, "kv_capacity": "336 MB")") +
+          R"( ], "hand_off": { "kind": "pooled", "tier": "pool" }, "memory_pools": [
+        { "name": "pool", "scope": "cluster", "capacity": "1 TB", "port_read": "20 GB/s", "port_write": "10 GB/s", "latency": "1 ms" } ] },
+      "workload": )" +
+          trace.workload() + " }");
+  CHECK(o.usage.preemptions > 0);
+  CHECK(o.usage.fetched_tokens == 0);
+  CHECK(o.usage.prefill_tokens > 2048);
+}
+
 TEST_CASE("Spans equal steps with tiers, swaps and streams, and every byte is accounted for at every event") {
   RandomEngine random = random_stream(7, "test/tiers");
   for (int round = 0; round < 24; ++round) {
