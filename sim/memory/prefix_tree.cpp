@@ -1,7 +1,6 @@
 #include "sim/memory/prefix_tree.hpp"
 
 #include <algorithm>
-#include <ranges>
 #include <utility>
 
 #include "sim/base/expect.hpp"
@@ -200,7 +199,8 @@ PromptContent PrefixTree::path(NodeIndex node) const {
   std::vector<NodeIndex> nodes;
   for (NodeIndex i = node; i != kRoot; i = nodes_[i].parent) nodes.push_back(i);
   PromptContent content{.block_tokens = hash_tokens_, .tokens = nodes_[node].history.end, .ranges = {}};
-  for (const NodeIndex i : std::views::reverse(nodes)) {
+  std::reverse(nodes.begin(), nodes.end());
+  for (const NodeIndex i : nodes) {
     // A node that begins within a hash block repeats the id in which the one before it ends.
     std::int64_t known = nodes_[i].begin % hash_tokens_ == 0 ? 0 : 1;
     for (HashRange range : nodes_[i].ranges) {
