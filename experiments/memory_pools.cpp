@@ -79,6 +79,8 @@ MemoryPools read_memory_pools(Reader& cluster, std::vector<std::string>& assumpt
     memory.operations.push_back(
         r.find<double>("operations_per_second", Range::positive)
             .value_or(preset == nullptr ? 0 : preset->operations_per_second.value_or(0)));
+    if (memory.transfer_sizes.back().si > 0 && memory.operations.back() <= 0)
+      r.fail("transfer_size", "says nothing without operations_per_second");
     memory.all_copies.push_back(r.choice("copies", kCopies, kCopies.front()) == 1);
     tier.write = static_cast<TierWrite>(r.choice("write", kTierWriteNames, kTierWriteNames.front()));
     const auto eviction = r.variant("eviction", "lru");
@@ -115,7 +117,8 @@ void read_pool_tiers(Reader& r, std::span<const MemoryTierSetup> tiers, PoolSetu
     }
   }
   if (!names.empty()) {
-    pool.fetch = static_cast<FetchRule>(r.choice("fetch", kFetchRuleNames, kFetchRuleNames.front()));
+    if (pool.eviction)
+      pool.fetch = static_cast<FetchRule>(r.choice("fetch", kFetchRuleNames, kFetchRuleNames.front()));
     pool.lookahead = r.get_or<std::int64_t>("fetch_lookahead", "16", Range::positive);
   }
   const auto spill = r.variant("spill", "recompute");

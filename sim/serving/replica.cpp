@@ -375,9 +375,7 @@ void Replica::start_decode() {
       if (rank.plan.sequences == 0) continue;
       span_.steps = std::min(span_.steps, rank.decode.steps_to_change());
       if (!setup_.rules.reserve_output)
-        span_.steps = std::min(
-            span_.steps, rank.decode.steps_within(
-                             std::max<BlockCount>(rank.kv.free() - setup_.cold_blocks, 0), span_.steps));
+        span_.steps = std::min(span_.steps, rank.decode.steps_within(rank.kv.free(), span_.steps));
     }
     for (std::size_t i = 0; i < ranks_.size(); ++i) {
       if (!ranks_[i].paused.empty() || ranks_[i].plan.for_one_step) span_.steps = 1;

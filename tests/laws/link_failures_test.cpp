@@ -4,6 +4,7 @@
 #include "sim/base/no_progress.hpp"
 #include "tests/experiments/program.hpp"
 #include "tests/support/harness.hpp"
+#include "tests/workloads/support.hpp"
 
 using namespace disagg;
 
@@ -83,6 +84,19 @@ TEST_CASE("A link that is never repaired ends the run with what waits for it") {
       "and 5 output "
       "tokens), is on its way from prefill[0] to decode[0]; 1 transfers wait for links that are down: "
       "prefill[0]>switch");
+}
+
+TEST_CASE("A copy into a memory tier that waits for a link for ever does not keep the run from its end") {
+  const std::string text =
+      R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ { "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 1,
+      "prefix_cache": {}, "tiers": ["dram"] } ], "memory_pools": [ { "name": "dram", "preset": "host-dram", "capacity": "1 TB" } ] },
+    "network": { "solver": "fluid", "failures": [ { "kind": "link", "link": "gpu[0]>dram[0].port", "at": "0 s" } ] },
+    "workload": { "kind": "mooncake", "file": ")";
+  const TemporaryFile trace(R"({"timestamp": 0, "input_length": 512, "output_length": 5, "hash_ids": [1]})"
+                            "\n");
+  const test::Facts facts = test::simulate(text + trace.path().string() + "\" } }");
+  CHECK(facts.counts.finished == 1);
+  CHECK(facts.interruptions == 1);
 }
 
 TEST_CASE("Through a thousand random failures of links every request finishes once, on both solvers alike") {
