@@ -67,6 +67,7 @@ std::vector<NamedChoice> all_choices() {
   append_choices<HandOffPolicy>("cluster.hand_off", choices);
   append_choices<TopologyPolicy>("cluster.topology", choices);
   append_choices<PlacementPolicy>("cluster.placement", choices);
+  append_choices<ReplicaFailure>("cluster.failures[]", choices);
   append_choices<NetworkSolver>("network.solver", choices);
   append_choices<LinkFailure>("network.failures[]", choices);
   append_choices<WorkloadKind>("workload", choices);

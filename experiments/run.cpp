@@ -28,7 +28,7 @@ class Recorder final : public RecordSink {
     *requests_ << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
                   "arrived_s,first_scheduled_s,"
                   "first_token_s,room_found_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,"
-                  "e2el_s,cached_tokens,fetched_tokens,fetch_expected_s,recompute_expected_s,fetch_s\n";
+                  "e2el_s,cached_tokens,fetched_tokens,fetch_expected_s,recompute_expected_s,fetch_s,retries\n";
     if (with_timeline) timeline_.emplace(folder->open("timeline.json"));
   }
 
@@ -73,9 +73,10 @@ class Recorder final : public RecordSink {
       add(std::to_string(r.fetched_tokens));
       for (const Seconds t : {r.fetch_expected, r.recompute_expected, r.fetch_took})
         add(r.fetched_tokens > 0 ? show_exact(t.si) : "");
+      add(std::to_string(r.retries));
     } else {
       line_ += ",,,,";
-      line_ += show_exact(r.arrived.si) + ",,,,,,,,,,,,,,";
+      line_ += show_exact(r.arrived.si) + ",,,,,,,,,,,,,,,";
     }
     line_ += '\n';
     *requests_ << line_;
@@ -151,6 +152,9 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
   std::optional<LinkFailures> failures;
   if (!scenario.failures.empty()) failures.emplace(scenario.failures, cluster.seed(), simulation);
+  std::optional<ReplicaFailures> replica_failures;
+  if (!scenario.replica_failures.empty())
+    replica_failures.emplace(scenario.replica_failures, simulation, cluster);
 
   const std::size_t replicas = cluster.replicas().size();
   std::vector<ReplicaUsage> at_warm_up(replicas);
@@ -161,8 +165,10 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   TimeSeries series;
   std::uint32_t events = 0;
   simulation.run([&](Seconds next) {
-    // Links would fail for ever.
-    if (failures && feeder.ended() && cluster.is_empty() && simulation.flows_in_flight() == 0) return true;
+    // Links and replicas would fail for ever.
+    if ((failures || replica_failures) && feeder.ended() && cluster.is_empty() &&
+        simulation.flows_in_flight() == 0)
+      return true;
     if (!warm && next >= scenario.horizon.warm_up) {
       simulation.pass_to(scenario.horizon.warm_up);
       cluster.settle();
@@ -199,6 +205,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
                  .links = simulation.link_usage(),
                  .tiers = {},
                  .link_failures = failures ? std::optional(failures->failures()) : std::nullopt,
+                 .replica_failures =
+                     replica_failures ? std::optional(replica_failures->failures()) : std::nullopt,
                  .measured_from = scenario.horizon.warm_up,
                  .measured_to = std::max(simulation.now(), scenario.horizon.warm_up),
                  .ended = simulation.now(),

@@ -256,6 +256,32 @@ HandOffEnds hand_off_ends(const std::vector<PoolSetup>& pools, const RoutingPoli
   return ends;
 }
 
+// Reads "failures" of the cluster. The pools and replicas that are to fail must be there.
+void read_replica_failures(Reader& cluster, Scenario& scenario) {
+  const auto& pools = scenario.cluster.pools;
+  std::vector<std::string_view> known;
+  known.reserve(pools.size());
+  for (const PoolSetup& pool : pools) known.push_back(pool.name);
+  for (Reader& reader : cluster.objects("failures", false)) {
+    auto failure = OneOf<ReplicaFailure>::read(reader);
+    if (!failure || !cluster.problems().empty()) continue;
+    if (const auto* scheduled = std::get_if<ScheduledReplicaFailure>(&*failure)) {
+      const auto pool = std::ranges::find(pools, scheduled->pool, &PoolSetup::name);
+      if (pool == pools.end()) {
+        reader.unknown("pool", scheduled->pool, known);
+      } else if (scheduled->replica >= pool->replicas) {
+        reader.fail("replica", "is " + std::to_string(scheduled->replica) + ", but the " +
+                                   std::to_string(pool->replicas) + " replicas of '" + pool->name +
+                                   "' are counted from 0");
+      }
+    } else {
+      for (const std::string& name : std::get<RandomReplicaFailures>(*failure).pools)
+        if (std::ranges::find(known, name) == known.end()) reader.unknown("pools", name, known);
+    }
+    scenario.replica_failures.push_back(std::move(*failure));
+  }
+}
+
 void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const PrecisionPlan& precision,
                   Scenario& scenario) {
   MemoryPools memory = read_memory_pools(cluster, scenario.assumptions);
@@ -277,6 +303,7 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
   const auto admission = admission_reader ? OneOf<AdmissionPolicy>::read(*admission_reader) : std::nullopt;
   const auto hand_off_reader = cluster.variant("hand_off", "whole");
   const auto hand_off = hand_off_reader ? OneOf<HandOffPolicy>::read(*hand_off_reader) : std::nullopt;
+  read_replica_failures(cluster, scenario);
   cluster.done();
   if (!cluster.problems().empty()) return;
 

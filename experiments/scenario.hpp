@@ -10,6 +10,7 @@
 
 #include "sim/engine/link_failures.hpp"
 #include "sim/serving/cluster.hpp"
+#include "sim/serving/replica_failures.hpp"
 #include "topology/topology.hpp"
 #include "workloads/source.hpp"
 
@@ -48,6 +49,7 @@ struct Scenario {
   HandOffEnds hand_offs;
   NetworkSolver network_solver;
   std::vector<LinkFailure> failures;
+  std::vector<ReplicaFailure> replica_failures;
   std::unique_ptr<Workload> workload;
   Slo slo;
   Horizon horizon;

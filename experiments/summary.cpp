@@ -266,6 +266,9 @@ ordered_json summarise(const RunFacts& facts) {
   j["pools"] = by_pool;
   j["memory_pools"] = memory_json(facts);
   j["links"] = links_json(facts);
+  if (facts.replica_failures)
+    j["failures"] = {{"replica_failures", *facts.replica_failures},
+                     {"retries", facts.cluster.counts().retries}};
   const auto cost = dollars_per_hour(pools);
   const double output_rate =
       facts.metrics.duration().si > 0

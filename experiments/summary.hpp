@@ -20,7 +20,7 @@ struct RunFacts {
   std::vector<ReplicaUsage> usage;            // [replica], of the measured time
   std::vector<LinkUsage> links;               // [link], of the measured time
   std::vector<TierUsage> tiers;               // [memory tier], of the measured time
-  std::optional<std::int64_t> link_failures;  // where the scenario has some
+  std::optional<std::int64_t> link_failures, replica_failures;  // where the scenario has some
   Seconds measured_from{}, measured_to{};
   Seconds ended{};
   std::string trace_hash;

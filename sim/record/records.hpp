@@ -22,6 +22,7 @@ struct RequestRecord {
   Seconds fetch_took{};
   ReplicaId prefill_replica, decode_replica;
   std::int32_t preemptions = 0;
+  std::int32_t retries = 0;  // by failures of replicas: computed again, or handed off to another replica
   Seconds arrived{};
   Seconds first_scheduled{};                 // start of the first step that works on it
   Seconds prefill_end{};                     // end of the step that completes the prompt

@@ -12,6 +12,8 @@ namespace disagg {
 namespace {
 
 constexpr std::array<std::string_view, 2> kFirstTokenFrom{"prefill", "decode"};
+// A request that replicas cannot keep for long enough would go round for ever.
+constexpr std::int32_t kMostRetries = 1000;
 
 FixedFootprint fixed_footprint(const TransformerWork& work, const PoolSetup& pool) {
   const Bytes block = work.resident_kv_bytes_per_token() * static_cast<double>(pool.block_tokens);
@@ -112,6 +114,7 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
     }
   }
   loads_.resize(replicas_.size());
+  down_.resize(replicas_.size());
   if (std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::knows_caches; }, setup_.router))
     cached_.resize(replicas_.size());
   inbound_.resize(replicas_.size());
@@ -133,28 +136,62 @@ void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tok
   record.prompt_tokens = prompt_tokens;
   record.output_tokens = output_tokens;
   record.arrived = simulation_.now();
-  const auto way = route({.prompt_tokens = prompt_tokens, .output_tokens = output_tokens}, content.get());
-  if (!way) return reject(record, Outcome::rejected_too_large);
-  const Route chosen = *way;
-  record.prefill_replica = chosen.prefill;
-  const RequestRef ref = requests_.add(record, std::move(content));
+  const RoutedRequest routed{.prompt_tokens = prompt_tokens, .output_tokens = output_tokens};
+  const auto way = route(routed, content.get());
+  if (!way && !can_ever_hold(routed)) return reject(record, Outcome::rejected_too_large);
+  place(requests_.add(record, std::move(content)), way);
+}
+
+RoutedRequest Cluster::routed(const Request& request) {
+  return {.prompt_tokens = request.prefill_target,
+          .output_tokens = request.final_tokens() - request.prefill_target};
+}
+
+void Cluster::place(RequestRef ref, std::optional<Route> way) {
+  if (!way) return unplaced_.push_back(ref);
   Request& request = requests_[ref];
+  const Route chosen = *way;
   const bool stays = chosen.decode == chosen.prefill;
-  request.streams_from_decode = !stays && costs_of(setup_.hand_off).streams_from_decode;
+  request.record.prefill_replica = chosen.prefill;
+  // A client that has seen the first token sees the next one when it is computed.
+  request.streams_from_decode =
+      !stays && request.generated == 0 && costs_of(setup_.hand_off).streams_from_decode;
   // Where the router knows the caches, only what must be computed counts as waiting.
-  request.queued_tokens = prompt_tokens - (cached_.empty() ? 0 : cached_[chosen.prefill.index]);
+  request.queued_tokens = request.prefill_target - (cached_.empty() ? 0 : cached_[chosen.prefill.index]);
   change_load(chosen.prefill, 1, request.queued_tokens + (stays ? 1 : 0),
-              prompt_tokens + (stays ? output_tokens : 1));
+              request.record.prompt_tokens + (stays ? request.record.output_tokens : 1));
   if (chosen.decode) {
     request.record.decode_replica = *chosen.decode;
-    if (!stays) change_load(*chosen.decode, 1, 1, prompt_tokens + output_tokens);
+    if (!stays) change_load(*chosen.decode, 1, 1, request.final_tokens());
   }
   const Seconds latency = setup_.pools[pool_of_[chosen.prefill.index].index].request_latency;
   if (latency > Seconds{0}) {
-    simulation_.after(latency, [this, ref] { enter(ref); });
+    simulation_.after(latency, [this, ref, stay = request.stay] {
+      if (requests_[ref].stay == stay) enter(ref);
+    });
   } else {
     enter(ref);
   }
+}
+
+void Cluster::place_again(RequestRef ref) {
+  const Request& request = requests_[ref];
+  const auto way = route(routed(request), request.content.get());
+  if (!way && !can_ever_hold(routed(request)))
+    throw NoProgress("no progress: request " + std::to_string(request.record.id) + " has got " +
+                     std::to_string(request.generated) +
+                     " output tokens, and no replica has room to compute its context again");
+  place(ref, way);
+}
+
+void Cluster::withdraw(const Request& request) {
+  const RequestRecord& record = request.record;
+  const bool stays = record.decode_replica == record.prefill_replica;
+  if (!request.left_prefill)
+    change_load(record.prefill_replica, -1, -(request.queued_tokens + (stays ? 1 : 0)),
+                -(record.prompt_tokens + (stays ? record.output_tokens : 1)));
+  if (!stays && record.decode_replica.valid())
+    change_load(record.decode_replica, -1, -1, -request.final_tokens());
 }
 
 void Cluster::enter(RequestRef ref) {
@@ -162,12 +199,10 @@ void Cluster::enter(RequestRef ref) {
   const RequestRecord record = request.record;
   Replica& prefill = replica(record.prefill_replica);
   const auto* bounded = std::get_if<Bounded>(&setup_.admission);
-  if (bounded == nullptr || prefill.waiting() < bounded->max_waiting) return prefill.enqueue(ref);
-  const bool stays = record.decode_replica == record.prefill_replica;
-  change_load(record.prefill_replica, -1, -(request.queued_tokens + (stays ? 1 : 0)),
-              -(record.prompt_tokens + (stays ? record.output_tokens : 1)));
-  if (!stays && record.decode_replica.valid())
-    change_load(record.decode_replica, -1, -1, -(record.prompt_tokens + record.output_tokens));
+  // What has been let in once is not turned away.
+  if (bounded == nullptr || record.retries > 0 || prefill.waiting() < bounded->max_waiting)
+    return prefill.enqueue(ref);
+  withdraw(request);
   requests_.remove(ref);
   reject(record, Outcome::rejected_queue_full);
 }
@@ -179,6 +214,10 @@ std::optional<Route> Cluster::route(RoutedRequest request, const PromptContent* 
   for (std::size_t i = 0; i < replicas_.size() && std::holds_alternative<MixedPool>(setup_.router); ++i)
     loads_[i].queued = replicas_[i]->waiting() > 0;
   return std::visit([&](auto& router) { return router.route(request, loads_); }, setup_.router);
+}
+
+bool Cluster::can_ever_hold(const RoutedRequest& request) const {
+  return std::visit([&](const auto& router) { return router.holds(request); }, setup_.router);
 }
 
 void Cluster::reject(RequestRecord record, Outcome outcome) {
@@ -197,23 +236,24 @@ void Cluster::change_load(ReplicaId id, std::int64_t requests, TokenCount tokens
   std::visit([&](auto& router) { router.load_changed(id, load); }, setup_.router);
 }
 
-void Cluster::choose_destination(Request& request) {
+bool Cluster::choose_destination(Request& request) {
   RequestRecord& record = request.record;
-  if (record.decode_replica.valid()) return;
-  record.decode_replica = std::visit(
-      [&](auto& router) {
-        return router.decode({.prompt_tokens = record.prompt_tokens, .output_tokens = record.output_tokens});
-      },
-      setup_.router);
-  change_load(record.decode_replica, 1, 1, record.prompt_tokens + record.output_tokens);
+  if (record.decode_replica.valid()) return true;
+  const auto chosen =
+      std::visit([&](auto& router) { return router.decode(routed(request), record.prefill_replica); },
+                 setup_.router);
+  if (!chosen) return false;
+  record.decode_replica = *chosen;
+  change_load(record.decode_replica, 1, 1, request.final_tokens());
+  return true;
 }
 
 void Cluster::chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Seconds duration) {
   Request& request = requests_[ref];
-  if (!std::holds_alternative<LayerwiseHandOff>(setup_.hand_off) || request.record.output_tokens == 1) return;
+  if (!std::holds_alternative<LayerwiseHandOff>(setup_.hand_off) || request.remaining() == 1) return;
   if (!request.leaves_after_prefill(id)) return;
-  expect(request.record.preemptions == 0, "a prompt was preempted while its KV cache was on its way");
-  choose_destination(request);
+  expect(!request.preempted, "a prompt was preempted while its KV cache was on its way");
+  if (!choose_destination(request)) return;
   if (!request.destination_ready && !reserve(ref)) return;  // without room the whole cache goes at the end
   // What was cached, fetched or computed before there was room can go at once.
   if (const TokenCount before = request.prefilled; request.handed_off == 0 && before > 0) {
@@ -229,32 +269,35 @@ void Cluster::chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Sec
   // All layers but the last stream at the rate at which they are computed, or more slowly if the network says
   // so.
   request.scheduled += 2;
-  simulation_.after(duration / layers,
-                    [this, ref, bytes = last * (layers - 1), rate = last * layers / duration] {
-                      --requests_[ref].scheduled;
-                      send(ref, bytes, rate);
-                    });
-  simulation_.after(duration, [this, ref, last] {
-    --requests_[ref].scheduled;
-    send(ref, last, Network::kNoLimit);
+  const auto send_part = [this](RequestRef of, std::uint32_t hand_off, Bytes bytes, BytesPerSecond rate) {
+    if (requests_[of].hand_off != hand_off) return;  // its replica has failed
+    --requests_[of].scheduled;
+    send(of, bytes, rate);
+  };
+  simulation_.after(duration / layers, [send_part, ref, hand_off = request.hand_off,
+                                        bytes = last * (layers - 1), rate = last * layers / duration] {
+    send_part(ref, hand_off, bytes, rate);
+  });
+  simulation_.after(duration, [send_part, ref, hand_off = request.hand_off, last] {
+    send_part(ref, hand_off, last, Network::kNoLimit);
   });
 }
 
 void Cluster::prompt_computed(ReplicaId id, RequestRef ref) {
-  change_load(id, 0, -requests_[ref].queued_tokens, 0);
+  const TokenCount computed = std::exchange(requests_[ref].queued_tokens, 0);
+  if (computed > 0) change_load(id, 0, -computed, 0);
 }
 
 void Cluster::prefill_ended(RequestRef ref) {
   Request& request = requests_[ref];
   request.prefill_done = true;
   if (std::holds_alternative<PooledHandOff>(setup_.hand_off) && write_to_pool(ref)) return;
-  choose_destination(request);
-  if (request.destination_ready) return send_rest(ref);
-  find_room(ref);
+  seek_room(ref);
 }
 
-void Cluster::find_room(RequestRef ref) {
-  if (reserve(ref)) return send_rest(ref);
+void Cluster::seek_room(RequestRef ref) {
+  if (!choose_destination(requests_[ref])) return undirected_.push_back(ref);
+  if (requests_[ref].destination_ready || reserve(ref)) return send_rest(ref);
   const ReplicaId to = requests_[ref].record.decode_replica;
   inbound_[to.index].push_back(ref);
   replica(to).set_hand_offs_waiting(true);
@@ -272,16 +315,16 @@ bool Cluster::write_to_pool(RequestRef ref) {
   const std::size_t level = pool_level(from);
   const MemoryTierSetup& tier = setup_.tiers[setup_.tier_access[from.index][level].tier];
   const auto blocks = static_cast<BlockCount>(
-      std::ceil(kv_bytes(request, request.record.prompt_tokens) / tier.block_bytes() - 1e-9));
+      std::ceil(kv_bytes(request, request.prefill_target) / tier.block_bytes() - 1e-9));
   if (!tiers_->take(from, level, blocks)) return false;
   request.in_pool = blocks;
   request.record.hand_off_start = simulation_.now();
   tiers_->write(from, level, blocks, [this, ref] {
     Request& written = requests_[ref];
     change_load(written.record.prefill_replica, -1, 0, -(written.record.prompt_tokens + 1));
+    written.left_prefill = true;
     replica(written.record.prefill_replica).release(ref);
-    choose_destination(written);
-    find_room(ref);
+    seek_room(ref);
   });
   return true;
 }
@@ -321,14 +364,22 @@ void Cluster::send(RequestRef ref, Bytes bytes, BytesPerSecond limit) {
   if (software != Network::kNoLimit)
     limit = limit == Network::kNoLimit ? software : std::min(limit, software);
   if (!request.way_open) request.record.hand_off_start = simulation_.now();
-  for (const NetworkFlow& flow :
-       setup_.routes.flows(request.record.prefill_replica, request.record.decode_replica)) {
+  if (flows_.size() <= ref) flows_.resize(ref + 1);
+  flows_[ref].clear();
+  const auto flows = setup_.routes.flows(request.record.prefill_replica, request.record.decode_replica);
+  for (std::uint32_t i = 0; i < flows.size(); ++i) {
+    const NetworkFlow& flow = flows[i];
     ++request.flows;
     BytesPerSecond most = limit == Network::kNoLimit ? limit : limit * flow.share;
     if (flow.limit != Network::kNoLimit)
       most = most == Network::kNoLimit ? flow.limit : std::min(most, flow.limit);
-    simulation_.transfer(
-        flow.route, bytes * flow.share, most, [this, ref] { flow_ended(ref); }, request.way_open);
+    flows_[ref].push_back(simulation_.transfer(
+        flow.route, bytes * flow.share, most,
+        [this, ref, i] {
+          flows_[ref][i] = {};
+          flow_ended(ref);
+        },
+        request.way_open));
   }
   request.way_open = true;
 }
@@ -346,15 +397,17 @@ void Cluster::flow_ended(RequestRef ref) {
 void Cluster::send_rest(RequestRef ref) {
   Request& request = requests_[ref];
   if (request.in_pool > 0) return read_from_pool(ref);
-  const TokenCount rest = request.record.prompt_tokens - request.handed_off;
+  const TokenCount rest = request.prefill_target - request.handed_off;
   const Bytes bytes = rest > 0 ? kv_bytes(request, rest) : Bytes{};
-  request.handed_off = request.record.prompt_tokens;
+  request.handed_off = request.prefill_target;
   replica(request.record.decode_replica).await(ref);
   if (bytes.si > 0) send(ref, bytes, Network::kNoLimit);
   if (request.flows > 0 || request.scheduled > 0) return;
   // All of it has been sent before. Not at once: the prefill replica is in the middle of ending a step.
   if (!request.way_open) request.record.hand_off_start = simulation_.now();
-  simulation_.after(Seconds{0}, [this, ref] { hand_off_if_complete(ref); });
+  simulation_.after(Seconds{0}, [this, ref, hand_off = request.hand_off] {
+    if (requests_[ref].hand_off == hand_off) hand_off_if_complete(ref);
+  });
 }
 
 void Cluster::hand_off_if_complete(RequestRef ref) {
@@ -364,8 +417,100 @@ void Cluster::hand_off_if_complete(RequestRef ref) {
   request.record.hand_off_end = simulation_.now();
   const ReplicaId from = request.record.prefill_replica;
   change_load(from, -1, 0, -(request.record.prompt_tokens + 1));
+  request.left_prefill = true;
   replica(from).release(ref);
   replica(request.record.decode_replica).arrive(ref);
+}
+
+void Cluster::fail(ReplicaId failed) {
+  expect(!down_[failed.index], "a replica fails that is down");
+  replica(failed).stop();
+  down_[failed.index] = true;
+  std::visit([&](auto& router) { router.set_up(failed, false); }, setup_.router);
+
+  std::vector<RequestRef> restarted;
+  std::vector<RequestRef> redirected;
+  for (RequestRef ref = 0; ref < requests_.end(); ++ref) {
+    const Request& request = requests_[ref];
+    if (!request.live) continue;
+    const bool decodes_there = request.record.decode_replica == failed;
+    const bool is_there = request.left_prefill ? decodes_there && request.in_pool == 0
+                                               : request.record.prefill_replica == failed;
+    if (is_there) {
+      restarted.push_back(ref);
+    } else if (decodes_there) {
+      redirected.push_back(ref);
+    }
+  }
+  const auto id_of = [this](RequestRef ref) { return requests_[ref].record.id; };
+  std::ranges::sort(restarted, {}, id_of);
+  std::ranges::sort(redirected, {}, id_of);
+
+  // First everything stops, and only then something starts.
+  if (tiers_) tiers_->drop_transfers(failed);
+  std::vector<bool> has_room(replicas_.size());
+  for (const RequestRef ref : restarted) {
+    Request& request = requests_[ref];
+    const ReplicaId to = request.record.decode_replica;
+    cancel_flows(ref);
+    std::erase(undirected_, ref);
+    if (to.valid() && to != failed) {
+      has_room[to.index] = true;
+      std::erase(inbound_[to.index], ref);
+      if (request.destination_ready) replica(to).drop_inbound(ref);
+    }
+    if (request.in_pool > 0) tiers_->give_back(failed, pool_level(failed), request.in_pool);
+    replica(failed).lose(ref);
+    withdraw(request);
+    requests_.restart(ref);
+    count_retry(requests_[ref]);
+  }
+  for (const RequestRef ref : redirected) lose_destination(ref);
+  inbound_[failed.index].clear();
+  if (tiers_) tiers_->clear_own(failed);
+  replica(failed).clear();
+  const ReplicaLoad& load = loads_[failed.index];
+  expect(load.requests == 0 && load.tokens == 0 && load.kv_tokens == 0,
+         "a replica that has failed still has a load");
+
+  for (std::uint32_t i = 0; i < replicas_.size(); ++i)
+    if (has_room[i]) replicas_[i]->reconsider();
+  for (const RequestRef ref : redirected)
+    if (requests_[ref].prefill_done) seek_room(ref);
+  for (const RequestRef ref : restarted) place_again(ref);
+}
+
+void Cluster::repair(ReplicaId id) {
+  down_[id.index] = false;
+  std::visit([&](auto& router) { router.set_up(id, true); }, setup_.router);
+  for (const RequestRef ref : std::exchange(undirected_, {})) seek_room(ref);
+  for (const RequestRef ref : std::exchange(unplaced_, {})) place_again(ref);
+}
+
+void Cluster::count_retry(Request& request) {
+  ++counts_.retries;
+  if (++request.record.retries >= kMostRetries)
+    throw NoProgress("no progress: request " + std::to_string(request.record.id) + " has been sent back " +
+                     std::to_string(kMostRetries) + " times by failures of replicas");
+}
+
+void Cluster::cancel_flows(RequestRef ref) {
+  if (requests_[ref].flows == 0) return;
+  for (TransferId& flow : flows_[ref])
+    if (flow.valid()) simulation_.cancel(std::exchange(flow, {}));
+}
+
+void Cluster::lose_destination(RequestRef ref) {
+  Request& request = requests_[ref];
+  cancel_flows(ref);
+  if (request.destination_ready) count_retry(request);
+  change_load(request.record.decode_replica, -1, -1, -request.final_tokens());
+  request.record.decode_replica = {};
+  ++request.hand_off;
+  request.flows = request.scheduled = 0;
+  request.queued_bytes = {};
+  request.handed_off = 0;
+  request.way_open = request.destination_ready = false;
 }
 
 void Cluster::room_freed(ReplicaId id) {
@@ -461,9 +606,19 @@ std::string Cluster::links_down() const {
   return text;
 }
 
+std::string Cluster::replicas_down() const {
+  std::string names;
+  for (std::uint32_t i = 0; i < replicas_.size(); ++i)
+    if (down_[i]) names += " " + name(ReplicaId{i});
+  return names.empty() ? names : "; replicas that are down:" + names;
+}
+
 std::string Cluster::what_holds(RequestRef ref) const {
   const Request& request = requests_[ref];
   const RequestRecord& record = request.record;
+  if (!record.prefill_replica.valid()) return "waits for a replica";
+  if (request.prefill_done && !record.decode_replica.valid())
+    return "is prefilled at " + name(record.prefill_replica) + " and waits for a decode replica";
   const ReplicaId at = request.prefill_done && record.decode_replica.valid() && request.destination_ready &&
                                request.flows == 0 && request.scheduled == 0
                            ? record.decode_replica
@@ -485,7 +640,7 @@ void Cluster::expect_empty() const {
                      " requests are left and nothing can happen any more. The first, number " +
                      std::to_string(record.id) + " (" + std::to_string(record.prompt_tokens) +
                      " prompt and " + std::to_string(record.output_tokens) + " output tokens), " +
-                     what_holds(oldest) + links_down());
+                     what_holds(oldest) + links_down() + replicas_down());
   }
   expect(counts_.arrived == counts_.finished + counts_.rejected, "a request was lost or served twice");
   for (const auto& replica : replicas_) replica->expect_empty();

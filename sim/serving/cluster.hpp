@@ -120,9 +120,10 @@ struct ClusterSetup {
   bool single_steps = false;  // reference mode: spans of one step
 };
 
-// Requests that have arrived and ended, for the law that none is lost.
+// Requests that have arrived and ended, for the law that none is lost, and how often failures of replicas sent
+// one back.
 struct RequestCounts {
-  std::int64_t arrived = 0, finished = 0, rejected = 0;
+  std::int64_t arrived = 0, finished = 0, rejected = 0, retries = 0;
 };
 
 // Replicas of all pools, the router in front of them, and the hand-offs between them.
@@ -136,6 +137,16 @@ class Cluster final : public ReplicaListener {
   void arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens, TokenCount output_tokens,
               std::shared_ptr<const PromptContent> content = {});
 
+  // A replica fails: what it computes and holds is lost, and what was there or on its way from there goes back
+  // to the router, to be computed again at a replica that is up, behind the output tokens that the client has
+  // got. What was on its way to it is handed off to another decode replica. What no replica that is up can
+  // hold waits for a repair. Memory tiers keep what they have, but for those of scope replica. Precondition:
+  // it is up. Throws NoProgress when a request can be held by no replica any more, or has been sent back a
+  // thousand times.
+  void fail(ReplicaId id);
+  // It is up again, with nothing in it. Precondition: it is down.
+  void repair(ReplicaId id);
+
   // Calls `ended` whenever a request has finished or is rejected; it must not call back into the cluster.
   void on_request_ended(std::function<void()> ended) { request_ended_ = std::move(ended); }
 
@@ -147,6 +158,7 @@ class Cluster final : public ReplicaListener {
   PoolId pool_of(ReplicaId id) const { return pool_of_[id.index]; }
   // Books everything up to now in all replicas.
   void settle();
+  std::string name(ReplicaId id) const;  // "decode[2]"
   const RequestCounts& counts() const { return counts_; }
   bool is_empty() const { return requests_.live() == 0; }
   // Throws NoProgress when requests are left although no event is, and BrokenInvariant unless every block is
@@ -164,24 +176,36 @@ class Cluster final : public ReplicaListener {
 
   void enter(RequestRef ref);  // reaches the engine
   std::optional<Route> route(RoutedRequest request, const PromptContent* content);
-  void choose_destination(Request& request);
+  bool can_ever_hold(const RoutedRequest& request) const;
+  // What is to be computed for a request, and the output behind it.
+  static RoutedRequest routed(const Request& request);
+  // Sends a request to a replica, or lets it wait until there is one.
+  void place(RequestRef ref, std::optional<Route> way);
+  void place_again(RequestRef ref);
+  // Takes it out of the loads of its replicas.
+  void withdraw(const Request& request);
+  void count_retry(Request& request);
+  // Its decode replica has failed; all of the KV cache is still at the prefill replica, or in a pool.
+  void lose_destination(RequestRef ref);
+  void cancel_flows(RequestRef ref);
+  bool choose_destination(Request& request);  // false: no decode replica that is up can hold it
   bool reserve(RequestRef ref);
   // Starts the flows of `bytes` of a request's KV cache; `limit` caps the rate of all of them together.
   void send(RequestRef ref, Bytes bytes, BytesPerSecond limit);
   void send_rest(RequestRef ref);
   bool write_to_pool(RequestRef ref);
   void read_from_pool(RequestRef ref);
-  // The first place in line at the decode replica, or the room that it waits for.
-  void find_room(RequestRef ref);
+  // A decode replica, if there is none yet, and the room there, or the last place in line for either.
+  void seek_room(RequestRef ref);
   std::size_t pool_level(ReplicaId id) const;  // of the pool that hand-offs go through
   void flow_ended(RequestRef ref);
   void hand_off_if_complete(RequestRef ref);
   Bytes kv_bytes(const Request& request, TokenCount tokens) const;
   void change_load(ReplicaId id, std::int64_t requests, TokenCount tokens, TokenCount kv_tokens);
   void reject(RequestRecord record, Outcome outcome);
-  std::string name(ReplicaId id) const;  // "decode[2]"
   std::string what_holds(RequestRef ref) const;
   std::string links_down() const;
+  std::string replicas_down() const;
   Replica& replica(ReplicaId id) { return *replicas_[id.index]; }
 
   ClusterSetup setup_;
@@ -196,6 +220,10 @@ class Cluster final : public ReplicaListener {
   std::vector<ReplicaLoad> loads_;               // [replica]
   std::vector<TokenCount> cached_;               // [replica] of the prompt to be routed
   std::vector<std::deque<RequestRef>> inbound_;  // [replica] hand-offs that found no room, in order
+  std::vector<std::vector<TransferId>> flows_;   // [request] of its hand-off, those that have not ended
+  std::vector<bool> down_;                       // [replica]
+  std::deque<RequestRef> unplaced_;              // no replica that is up can hold them
+  std::deque<RequestRef> undirected_;            // prefilled, and no decode replica that is up can hold them
   RequestCounts counts_;
   std::function<void()> request_ended_;
 };

@@ -38,6 +38,8 @@ class Slots {
     return std::exchange(values_[slot], T{});
   }
   std::size_t live() const { return values_.size() - free_.size(); }
+  // All slots are below, used or not.
+  std::uint32_t end() const { return static_cast<std::uint32_t>(values_.size()); }
 
  private:
   std::vector<T> values_;

@@ -68,8 +68,14 @@ void MemoryTiers::fetch(ReplicaId replica, const std::shared_ptr<const PromptCon
   const TokenCount tokens = offer.tokens - cached;
   tiers_[a.tier].usage.tokens_read += tokens;
   const std::uint32_t fetch = fetches_.add({held, a.tier, a.instance, done});
-  start(a, Direction::read, setups_[a.tier].bytes_per_token * static_cast<double>(tokens), false,
-        [this, fetch] { fetched(fetch); });
+  start(
+      replica, a, Direction::read, setups_[a.tier].bytes_per_token * static_cast<double>(tokens), false,
+      [this, fetch] { fetched(fetch); }, [this, fetch] { fetch_dropped(fetch); });
+}
+
+void MemoryTiers::fetch_dropped(std::uint32_t fetch) {
+  const Fetch ended = fetches_.take(fetch);
+  tiers_[ended.tier].instances[ended.instance].kv.unlock(ended.held, simulation_.now());
 }
 
 void MemoryTiers::fetched(std::uint32_t fetch) {
@@ -122,8 +128,18 @@ void MemoryTiers::store(ReplicaId replica, std::size_t level,
   allocate(replica, level, blocks);
   const std::uint32_t copy =
       copies_.add({prompt, (hit.blocks + blocks) * kv.block_tokens(), blocks, held, a.tier, a.instance});
-  start(a, Direction::write, setups_[a.tier].block_bytes() * static_cast<double>(blocks), false,
-        [this, copy] { stored(copy); });
+  start(
+      replica, a, Direction::write, setups_[a.tier].block_bytes() * static_cast<double>(blocks), false,
+      [this, copy] { stored(copy); }, [this, copy] { copy_dropped(copy); });
+}
+
+void MemoryTiers::copy_dropped(std::uint32_t copy) {
+  const Copy ended = copies_.take(copy);
+  book(ended.tier);
+  KvCache& kv = tiers_[ended.tier].instances[ended.instance].kv;
+  kv.release(ended.blocks);
+  kv.unlock(ended.held, simulation_.now());
+  tiers_[ended.tier].occupied -= ended.blocks;
 }
 
 void MemoryTiers::stored(std::uint32_t copy) {
@@ -166,33 +182,69 @@ void MemoryTiers::give_back(ReplicaId replica, std::size_t level, BlockCount blo
 
 void MemoryTiers::write(ReplicaId replica, std::size_t level, BlockCount blocks, Action done) {
   const TierAccess& a = access(replica, level);
-  start(a, Direction::write, setups_[a.tier].block_bytes() * static_cast<double>(blocks), false, done);
+  start(replica, a, Direction::write, setups_[a.tier].block_bytes() * static_cast<double>(blocks), false,
+        done);
 }
 
 void MemoryTiers::read(ReplicaId replica, std::size_t level, BlockCount blocks, Action done) {
   const TierAccess& a = access(replica, level);
-  start(a, Direction::read, setups_[a.tier].block_bytes() * static_cast<double>(blocks), false, done);
+  start(replica, a, Direction::read, setups_[a.tier].block_bytes() * static_cast<double>(blocks), false, done);
 }
 
 Seconds MemoryTiers::stream(ReplicaId replica, std::size_t level, Bytes bytes, Action done) {
   const TierAccess& a = access(replica, level);
-  start(a, Direction::read, bytes, true, done);
+  start(replica, a, Direction::read, bytes, true, done);
   return bytes / a.stream_rate;
 }
 
-void MemoryTiers::start(const TierAccess& a, Direction direction, Bytes bytes, bool streams, Action done) {
+void MemoryTiers::start(ReplicaId replica, const TierAccess& a, Direction direction, Bytes bytes,
+                        bool streams, Action done, Action dropped) {
   const bool reads = direction == Direction::read;
   TierUsage& usage = tiers_[a.tier].usage;
   ++(reads ? usage.reads : usage.writes);
   (reads ? usage.bytes_read : usage.bytes_written) += bytes;
   if (reads) ++instance(a).reads;
   const auto& flows = reads ? a.reads : a.writes;
-  const std::uint32_t transfer =
-      transfers_.add({static_cast<std::int32_t>(flows.size()), a.tier, a.instance, reads, done});
-  for (const NetworkFlow& flow : flows)
-    simulation_.transfer(
+  const std::uint32_t transfer = transfers_.add(
+      {static_cast<std::int32_t>(flows.size()), a.tier, a.instance, replica, reads, done, dropped});
+  if (flows_.size() <= transfer) flows_.resize(transfer + 1);
+  flows_[transfer].clear();
+  for (std::uint32_t i = 0; i < flows.size(); ++i) {
+    const NetworkFlow& flow = flows[i];
+    flows_[transfer].push_back(simulation_.transfer(
         flow.route, bytes * flow.share, streams ? Network::kNoLimit : flow.limit,
-        [this, transfer] { flow_ended(transfer); }, streams);
+        [this, transfer, i] {
+          flows_[transfer][i] = {};
+          flow_ended(transfer);
+        },
+        streams));
+  }
+}
+
+void MemoryTiers::drop_transfers(ReplicaId replica) {
+  for (std::uint32_t i = 0; i < transfers_.end(); ++i) {
+    if (transfers_[i].flows == 0 || transfers_[i].replica != replica) continue;
+    Transfer ended = transfers_.take(i);
+    TierUsage& usage = tiers_[ended.tier].usage;
+    for (const TransferId flow : flows_[i]) {
+      if (!flow.valid()) continue;
+      (ended.reads ? usage.bytes_read : usage.bytes_written) -= simulation_.remaining(flow);
+      simulation_.cancel(flow);
+    }
+    if (ended.reads) --tiers_[ended.tier].instances[ended.instance].reads;
+    if (ended.dropped) ended.dropped();
+  }
+}
+
+void MemoryTiers::clear_own(ReplicaId replica) {
+  for (const TierAccess& a : access_[replica.index]) {
+    if (setups_[a.tier].scope != TierScope::replica) continue;
+    book(a.tier);
+    KvCache& kv = instance(a).kv;
+    tiers_[a.tier].occupied -= kv.total() - kv.empty();
+    kv.allocate(kv.total());
+    kv.release(kv.total());
+  }
 }
 
 void MemoryTiers::flow_ended(std::uint32_t transfer) {

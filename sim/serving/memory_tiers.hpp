@@ -113,6 +113,12 @@ class MemoryTiers {
   // long it takes alone.
   Seconds stream(ReplicaId replica, std::size_t level, Bytes bytes, Action done);
 
+  // A replica fails: its transfers end here and now, and none of their actions runs. What others read or wrote
+  // goes on. Blocks that were taken for the replica's requests are still theirs.
+  void drop_transfers(ReplicaId replica);
+  // Forgets what the tiers hold that are this replica's alone. Precondition: nothing of it is in use.
+  void clear_own(ReplicaId replica);
+
   // Books everything up to now. Needed before usage() is read between events.
   void settle();
   const TierUsage& usage(std::size_t tier) const { return tiers_[tier].usage; }
@@ -137,10 +143,11 @@ class MemoryTiers {
   };
   // Its flows end one by one.
   struct Transfer {
-    std::int32_t flows = 0;
+    std::int32_t flows = 0;  // under way
     std::uint32_t tier = 0, instance = 0;
+    ReplicaId replica;
     bool reads = false;
-    Action done;
+    Action done, dropped;
   };
   // A prefix on its way into a tier; `held` is the part of it that was there before.
   struct Copy {
@@ -163,10 +170,14 @@ class MemoryTiers {
   void store(ReplicaId replica, std::size_t level, const std::shared_ptr<const PromptContent>& prompt,
              TokenCount tokens);
   void allocate(ReplicaId replica, std::size_t level, BlockCount blocks);
-  void start(const TierAccess& a, Direction direction, Bytes bytes, bool streams, Action done);
+  // `dropped` runs instead of `done` when the replica fails before.
+  void start(ReplicaId replica, const TierAccess& a, Direction direction, Bytes bytes, bool streams,
+             Action done, Action dropped = {});
   void flow_ended(std::uint32_t transfer);
   void stored(std::uint32_t copy);
+  void copy_dropped(std::uint32_t copy);
   void fetched(std::uint32_t fetch);
+  void fetch_dropped(std::uint32_t fetch);
   void book(std::size_t tier);
 
   std::vector<MemoryTierSetup> setups_;
@@ -174,6 +185,7 @@ class MemoryTiers {
   Simulation& simulation_;
   std::vector<Tier> tiers_;
   Slots<Transfer> transfers_;
+  std::vector<std::vector<TransferId>> flows_;  // [transfer] of those that have not ended
   Slots<Copy> copies_;
   Slots<Fetch> fetches_;
 };

@@ -89,6 +89,59 @@ Replica::Replica(ReplicaId id, const ReplicaSetup& setup, Simulation& simulation
   for (std::size_t i = 0; i < setup.ranks; ++i) ranks_.emplace_back(setup, requests);
 }
 
+void Replica::drop_inbound(RequestRef ref) {
+  settle();
+  Request& request = requests_[ref];
+  Rank& rank = ranks_[request.rank_at_destination];
+  --rank.inbound;
+  if (request.prefill_done) --rank.awaited;
+  rank.kv.release(request.reserved_at_destination);
+}
+
+void Replica::reconsider() {
+  settle();
+  listener_.room_freed(id_);
+  poke();
+}
+
+void Replica::stop() {
+  settle();
+  const Seconds now = simulation_.now();
+  if (span_.active && now >= span_.end) end_span();  // its last step is over
+  if (span_.active && now > span_.start)
+    sink_.span({.replica = id_,
+                .kind = span_.kind,
+                .start = span_.start,
+                .end = now,
+                .steps = span_.settled,
+                .sequences = span_.sequences,
+                .prefill_tokens = 0});
+  span_.active = false;
+  ++version_;
+  for (Rank& rank : ranks_) {
+    while (!rank.decode.empty()) {
+      const RequestRef ref = rank.decode.youngest();
+      if (rank.decode.has_decoded(ref)) requests_[ref].last_token = rank.last_decode_end;
+      rank.decode.leave(ref);
+    }
+  }
+}
+
+void Replica::lose(RequestRef ref) {
+  Request& request = requests_[ref];
+  if (!request.swapped) return;
+  setup_.tiers->give_back(id_, *setup_.swap_level,
+                          ranks_.front().kv.blocks_for(request.kv_length) + fixed_blocks(request));
+  request.swapped = false;
+}
+
+void Replica::clear() {
+  ranks_.clear();
+  for (std::size_t i = 0; i < setup_.ranks; ++i) ranks_.emplace_back(setup_, requests_);
+  balanced_for_ = 0;
+  hand_offs_waiting_ = false;
+}
+
 void Replica::enqueue(RequestRef ref) {
   settle();
   requests_[ref].queued_at = simulation_.now();
@@ -129,8 +182,8 @@ TokenCount Replica::find_cached(const PromptContent* prompt, TokenCount tokens) 
 
 bool Replica::take_inbound(RequestRef ref) {
   Request& request = requests_[ref];
-  TokenCount tokens = request.record.prompt_tokens;
-  if (setup_.rules.reserve_output) tokens += request.record.output_tokens - 1;
+  const TokenCount tokens =
+      setup_.rules.reserve_output ? request.final_tokens() - 1 : request.prefill_target;
   settle();
   const BlockCount blocks = ranks_.front().kv.blocks_for(tokens) + fixed_blocks(request);
   Rank* chosen = nullptr;
@@ -163,7 +216,7 @@ void Replica::arrive(RequestRef ref) {
   --rank.inbound;
   --rank.awaited;
   request.reserved = request.reserved_at_destination;
-  request.kv_length = request.record.prompt_tokens;
+  request.kv_length = request.prefill_target;
   rank.ready.push_back(ref);
   poke();
 }
@@ -452,7 +505,7 @@ bool Replica::make_room(Rank& rank) {
       const RequestRef ref = rank.fetched.back();
       rank.fetched.pop_back();
       preempt(rank, ref, requests_[ref].last_token, 0);
-    } else if (!rank.prefilling.empty() && requests_[rank.prefilling.back()].record.preemptions == 0) {
+    } else if (!rank.prefilling.empty() && !requests_[rank.prefilling.back()].preempted) {
       const RequestRef ref = rank.prefilling.back();
       rank.prefilling.pop_back();
       preempt(rank, ref, requests_[ref].last_token, 0);
@@ -476,14 +529,14 @@ void Replica::preempt(Rank& rank, RequestRef ref, Seconds last_token, TokenCount
   request.last_token = last_token;
   request.prefilled = 0;
   request.prefill_target = request.record.prompt_tokens + request.generated;
+  request.preempted = true;
   ++request.record.preemptions;
   ++usage_.preemptions;
   book_waiting();
   request.queued_at = simulation_.now();
   // The preempted wait in order of arrival, before all others.
   const auto later = std::find_if(rank.waiting.begin(), rank.waiting.end(), [&](RequestRef other) {
-    const RequestRecord& record = requests_[other].record;
-    return record.preemptions == 0 || record.id > request.record.id;
+    return !requests_[other].preempted || requests_[other].record.id > request.record.id;
   });
   rank.waiting.insert(later, ref);
 }
@@ -526,7 +579,8 @@ void Replica::admit(Rank& rank) {
 }
 
 void Replica::book_admission(Request& request, TokenCount cached) {
-  if (request.generated > 0 || request.record.preemptions > 0) return;
+  if (request.admitted) return;
+  request.admitted = true;
   request.record.first_scheduled = simulation_.now();
   request.record.cached_tokens = cached;
   usage_.prompt_tokens += request.record.prompt_tokens;
@@ -926,10 +980,10 @@ bool Replica::finish_prompts(Rank& rank) {
     if (request.generated == 0) {
       request.record.prefill_end = now;
       if (!request.streams_from_decode || request.remaining() == 1) show_first_token(request, now);
-      listener_.prompt_computed(id_, ref);
     } else {
       book_gap(request, now);
     }
+    listener_.prompt_computed(id_, ref);
     ++request.generated;
     request.last_token = now;
     if (request.remaining() == 0) {
@@ -941,7 +995,7 @@ bool Replica::finish_prompts(Rank& rank) {
     } else if (request.leaves_after_prefill(id_)) {
       listener_.prefill_ended(ref);
     } else {
-      join(rank, ref, request.prefill_target, request.record.preemptions > 0);
+      join(rank, ref, request.prefill_target, request.preempted);
     }
   }
   // Chunks are planned for a prefix of the prompts in progress; the rest keeps its order behind those
@@ -1002,8 +1056,8 @@ std::string Replica::whereabouts(RequestRef ref) const {
 
 std::string Replica::room_for(RequestRef ref) const {
   const Request& request = requests_[ref];
-  TokenCount tokens = request.record.prompt_tokens;
-  if (setup_.rules.reserve_output) tokens += request.record.output_tokens - 1;
+  const TokenCount tokens =
+      setup_.rules.reserve_output ? request.final_tokens() - 1 : request.prefill_target;
   const Rank& rank = ranks_.front();
   return std::to_string(rank.kv.blocks_for(tokens) + fixed_blocks(request)) + " KV blocks, of which " +
          std::to_string(rank.kv.free()) + " of " + std::to_string(rank.kv.total()) + " are free";

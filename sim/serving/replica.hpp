@@ -121,6 +121,17 @@ class Replica {
   // Drops the KV cache of a request that was prefilled here and cannot leave: it is computed again and
   // decodes here.
   void take_back(RequestRef ref);
+  // Gives the blocks of a request taken by take_inbound() back: it will not come. reconsider() must follow.
+  void drop_inbound(RequestRef ref);
+  // Blocks have become free from outside.
+  void reconsider();
+  // The replica fails. Its span ends now: of a decode the whole steps count that are over, all other work in it
+  // is lost. What is in its memory is lost with clear(), which follows when lose() has been called for each
+  // request that was here.
+  void stop();
+  // Gives back what the request holds in memory tiers.
+  void lose(RequestRef ref);
+  void clear();
   // Whether hand-offs to this replica wait for room.
   void set_hand_offs_waiting(bool waiting);
   bool is_stalled() const;
@@ -245,7 +256,7 @@ class Replica {
     return setup_.fixed.blocks(request.record.prompt_tokens + request.record.output_tokens);
   }
   bool preempted_waits(const Rank& rank) const {
-    return !rank.waiting.empty() && requests_[rank.waiting.front()].record.preemptions > 0;
+    return !rank.waiting.empty() && requests_[rank.waiting.front()].preempted;
   }
   Regime regime() const;
   BatchView view(const Rank& rank, bool admitting) const;

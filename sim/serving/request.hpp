@@ -49,11 +49,18 @@ struct Request {
   bool streams_from_decode = false;        // the client sees its first token when its decode has begun
   bool decoding = false;                   // member of a DecodeBatch
   bool live = false;                       // in the RequestTable
+  bool admitted = false;                   // its first admission has been booked
+  bool preempted = false;                  // where it is now
+  bool left_prefill = false;               // its prefill replica has nothing of it any more
+  // Stamps of its current assignment to replicas and of its current hand-off, for actions that may come too
+  // late; never reset.
+  std::uint32_t stay = 0, hand_off = 0;
   bool prefill_done = false;               // of the hand-off: the last chunk has been computed
   bool destination_ready = false;          // of the hand-off: blocks are reserved at the decode replica
   TokenCount handed_off = 0;               // tokens whose KV has been sent or is on its way
 
   TokenCount remaining() const { return record.output_tokens - generated; }
+  TokenCount final_tokens() const { return record.prompt_tokens + record.output_tokens; }
   bool hands_off() const { return record.decode_replica != record.prefill_replica; }
   bool leaves_after_prefill(ReplicaId at) const { return hands_off() && record.prefill_replica == at; }
 };
@@ -71,14 +78,24 @@ class RequestTable {
       free_.pop_back();
     }
     Request& request = requests_[ref];
-    const std::uint32_t membership = request.membership;
-    request = Request{};
-    request.membership = membership;
+    renew(request);
     request.record = record;
     request.content = std::move(content);
     request.prefill_target = record.prompt_tokens;
-    request.live = true;
     return ref;
+  }
+  // A request begins again, as after its arrival but behind the output tokens that the client has got.
+  void restart(RequestRef ref) {
+    Request& request = requests_[ref];
+    const Request before = request;
+    renew(request);
+    request.record = before.record;
+    request.record.prefill_replica = request.record.decode_replica = {};
+    request.content = before.content;
+    request.admitted = before.admitted;
+    request.last_token = before.last_token;
+    request.generated = before.streams_from_decode ? 0 : before.generated;
+    request.prefill_target = request.record.prompt_tokens + request.generated;
   }
   void remove(RequestRef ref) {
     requests_[ref].content.reset();
@@ -88,6 +105,8 @@ class RequestTable {
   Request& operator[](RequestRef ref) { return requests_[ref]; }
   const Request& operator[](RequestRef ref) const { return requests_[ref]; }
   std::size_t live() const { return requests_.size() - free_.size(); }
+  // All references are below.
+  RequestRef end() const { return static_cast<RequestRef>(requests_.size()); }
   // The live one that came first. Precondition: there is one.
   RequestRef oldest() const {
     RequestRef oldest = 0;
@@ -99,6 +118,17 @@ class RequestTable {
   }
 
  private:
+  static void renew(Request& request) {
+    const std::uint32_t membership = request.membership;
+    const std::uint32_t stay = request.stay;
+    const std::uint32_t hand_off = request.hand_off;
+    request = Request{};
+    request.membership = membership;
+    request.stay = stay + 1;
+    request.hand_off = hand_off + 1;
+    request.live = true;
+  }
+
   std::vector<Request> requests_;
   std::vector<RequestRef> free_;
 };

@@ -30,6 +30,7 @@ void StagedRouter<Picker>::Stage::add(const RouterReplica& replica) {
   least_room = replicas.empty() ? replica.kv_capacity : std::min(least_room, replica.kv_capacity);
   most_room = std::max(most_room, replica.kv_capacity);
   replicas.push_back(replica);
+  up.push_back(true);
 }
 
 template <class Picker>
@@ -40,7 +41,7 @@ const RouterReplica* StagedRouter<Picker>::Stage::pick(const RoutedRequest& requ
     const RouterReplica* best = nullptr;
     std::pair<double, std::int64_t> least;
     for (std::size_t i = 0; i < replicas.size(); ++i) {
-      if (!fits(replicas[i])) continue;
+      if (!up[i] || !fits(replicas[i])) continue;
       const auto cost = picker.cost(i, request.cached.empty() ? 0 : request.cached[replicas[i].id.index]);
       if (best != nullptr && least <= cost) continue;
       best = &replicas[i];
@@ -48,10 +49,10 @@ const RouterReplica* StagedRouter<Picker>::Stage::pick(const RoutedRequest& requ
     }
     return best;
   } else {
-    if (all_fit && !replicas.empty()) return &replicas[picker.pick()];
+    if (all_fit && down == 0 && !replicas.empty()) return &replicas[picker.pick()];
     std::vector<std::size_t> some;
     for (std::size_t i = 0; i < replicas.size(); ++i)
-      if (fits(replicas[i])) some.push_back(i);
+      if (up[i] && fits(replicas[i])) some.push_back(i);
     return some.empty() ? nullptr : &replicas[picker.pick_among(some)];
   }
 }
@@ -79,24 +80,44 @@ template <class Picker>
 std::optional<Route> StagedRouter<Picker>::route(const RoutedRequest& request, std::span<const ReplicaLoad>) {
   const TokenCount whole = request.final_tokens();
   const bool decodable = request.output_tokens == 1 || whole <= decode_.most_room;
-  // A mixed replica must hold the whole request; a prefill replica its prompt, if it can decode somewhere.
   const RouterReplica* chosen =
       prefill_.pick(request, whole <= prefill_.least_room && (decodable || decode_.replicas.empty()),
-                    [&](const RouterReplica& r) {
-                      return r.role == Role::mixed ? whole <= r.kv_capacity
-                                                   : decodable && request.prompt_tokens <= r.kv_capacity;
-                    });
+                    [&](const RouterReplica& r) { return takes(r, request); });
   if (chosen == nullptr) return std::nullopt;
   if (chosen->role == Role::mixed) return Route{chosen->id, chosen->id};
   return Route{chosen->id, std::nullopt};
 }
 
+// A mixed replica must hold the whole request; a prefill replica its prompt, if it can decode somewhere.
 template <class Picker>
-ReplicaId StagedRouter<Picker>::decode(const RoutedRequest& request) {
+bool StagedRouter<Picker>::takes(const RouterReplica& replica, const RoutedRequest& request) const {
+  const TokenCount whole = request.final_tokens();
+  if (replica.role == Role::mixed) return whole <= replica.kv_capacity;
+  return (request.output_tokens == 1 || whole <= decode_.most_room) &&
+         request.prompt_tokens <= replica.kv_capacity;
+}
+
+template <class Picker>
+bool StagedRouter<Picker>::holds(const RoutedRequest& request) const {
+  return std::ranges::any_of(prefill_.replicas, [&](const RouterReplica& r) { return takes(r, request); });
+}
+
+template <class Picker>
+void StagedRouter<Picker>::set_up(ReplicaId id, bool up) {
+  const Place& place = places_[id.index];
+  Stage& stage = place.in_prefill ? prefill_ : decode_;
+  const std::uint32_t at = place.in_prefill ? place.prefill : place.decode;
+  expect(stage.up[at] != up, "a replica fails that is down, or is repaired that is up");
+  stage.up[at] = up;
+  stage.down += up ? -1 : 1;
+}
+
+template <class Picker>
+std::optional<ReplicaId> StagedRouter<Picker>::decode(const RoutedRequest& request, ReplicaId) {
   const TokenCount whole = request.final_tokens();
   const RouterReplica* chosen = decode_.pick(request, whole <= decode_.least_room,
                                              [&](const RouterReplica& r) { return whole <= r.kv_capacity; });
-  expect(chosen != nullptr, "a request was admitted that no decode replica can hold");
+  if (chosen == nullptr) return std::nullopt;
   return chosen->id;
 }
 
@@ -123,13 +144,22 @@ MixedPool MixedPool::read(Reader& r) {
 
 void MixedPool::begin(std::span<const RouterReplica> replicas, std::uint64_t) {
   replicas_.assign(replicas.begin(), replicas.end());
-  for (const RouterReplica& replica : replicas) {
-    if (replica.role == Role::mixed) {
-      mixed_.push_back(replica.id);
-    } else {
-      home(replica.id).push_back(replica.id);
-    }
-  }
+  kv_tokens_.resize(replicas.size());
+  for (const RouterReplica& replica : replicas) home(replica.id).push_back(replica.id);
+}
+
+void MixedPool::load_changed(ReplicaId id, const ReplicaLoad& load) {
+  kv_tokens_[id.index] = load.kv_tokens;
+}
+
+void MixedPool::set_up(ReplicaId id, bool up) {
+  if (up) return home(id).push_back(id);
+  for (Pool* pool : {&prefill_, &decode_, &mixed_}) std::erase(*pool, id);
+}
+
+bool MixedPool::holds(const RoutedRequest& request) const {
+  return std::ranges::any_of(
+      replicas_, [&](const RouterReplica& r) { return request.final_tokens() <= r.kv_capacity; });
 }
 
 void MixedPool::lend(ReplicaId id) {
@@ -147,8 +177,7 @@ void MixedPool::went_idle(ReplicaId id) {
 std::optional<Route> MixedPool::route(const RoutedRequest& request, std::span<const ReplicaLoad> loads) {
   // Any replica may come to do both, so it must hold the whole request.
   const auto fits = [&](ReplicaId id) { return request.final_tokens() <= replicas_[id.index].kv_capacity; };
-  if (std::ranges::none_of(replicas_, [&](const RouterReplica& r) { return fits(r.id); }))
-    return std::nullopt;
+  if (!holds(request)) return std::nullopt;
   const auto least = [&](const Pool& pool, auto measure) {
     std::optional<ReplicaId> best;
     for (const ReplicaId id : pool)
@@ -179,13 +208,21 @@ std::optional<Route> MixedPool::route(const RoutedRequest& request, std::span<co
     all.insert(all.end(), mixed_.begin(), mixed_.end());
     all.insert(all.end(), decode_.begin(), decode_.end());
     prefill = decode = least(all, tokens);
+    if (!prefill) return std::nullopt;
   }
   return Route{*prefill, *decode};
 }
 
-ReplicaId MixedPool::decode(const RoutedRequest&) {
-  expect(false, "the mixed pool chooses both replicas at once");
-  return {};
+std::optional<ReplicaId> MixedPool::decode(const RoutedRequest& request, ReplicaId from) {
+  std::optional<ReplicaId> best;
+  for (const Pool* pool : {&decode_, &mixed_, &prefill_}) {
+    for (const ReplicaId id : *pool) {
+      if (id == from || request.final_tokens() > replicas_[id.index].kv_capacity) continue;
+      if (!best || kv_tokens_[id.index] < kv_tokens_[best->index]) best = id;
+    }
+    if (best) return best;
+  }
+  return best;
 }
 
 }  // namespace disagg

@@ -66,10 +66,14 @@ class StagedRouter {
   static constexpr bool knows_caches = requires(const Picker& p) { p.cost(std::size_t{}, TokenCount{}); };
 
   void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
-  // Nothing when no replica could ever hold the request.
+  // Nothing when no replica that is up can hold the request.
   std::optional<Route> route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
-  // Precondition: route() has said that a decode replica can hold the request.
-  ReplicaId decode(const RoutedRequest& request);
+  // For a request that is prefilled at `from`. Nothing when no decode replica that is up can hold it.
+  std::optional<ReplicaId> decode(const RoutedRequest& request, ReplicaId from);
+  // Whether the replicas can hold the request when all are up.
+  bool holds(const RoutedRequest& request) const;
+  // Nothing goes to a replica that is not up. All are in the beginning.
+  void set_up(ReplicaId id, bool up);
   void load_changed(ReplicaId id, const ReplicaLoad& load);
   void went_idle(ReplicaId) {}
 
@@ -77,10 +81,12 @@ class StagedRouter {
   struct Stage {
     std::vector<RouterReplica> replicas;
     Picker picker;
+    std::vector<bool> up;
+    std::size_t down = 0;
     TokenCount least_room = 0, most_room = 0;  // of its replicas
 
     void add(const RouterReplica& replica);
-    // The picker's choice among the replicas for which `fits` holds; nothing when it holds for none.
+    // The picker's choice among the replicas that are up and for which `fits` holds; nothing without any.
     template <class Fits>
     const RouterReplica* pick(const RoutedRequest& request, bool all_fit, Fits&& fits);
   };
@@ -88,6 +94,8 @@ class StagedRouter {
     bool in_prefill = false, in_decode = false;
     std::uint32_t prefill = 0, decode = 0;
   };
+  bool takes(const RouterReplica& replica, const RoutedRequest& request) const;
+
   Stage prefill_, decode_;
   std::vector<Place> places_;  // [replica]
 };
@@ -189,18 +197,25 @@ class MixedPool {
 
   void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
   std::optional<Route> route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
-  ReplicaId decode(const RoutedRequest&);
-  void load_changed(ReplicaId, const ReplicaLoad&) {}
+  // Only asked where the replica that route() chose has failed.
+  std::optional<ReplicaId> decode(const RoutedRequest& request, ReplicaId from);
+  bool holds(const RoutedRequest& request) const;
+  void set_up(ReplicaId id, bool up);
+  void load_changed(ReplicaId id, const ReplicaLoad& load);
   void went_idle(ReplicaId id);
 
  private:
   using Pool = std::vector<ReplicaId>;
-  Pool& home(ReplicaId id) { return replicas_[id.index].role == Role::prefill ? prefill_ : decode_; }
+  Pool& home(ReplicaId id) {
+    const Role role = replicas_[id.index].role;
+    return role == Role::mixed ? mixed_ : role == Role::prefill ? prefill_ : decode_;
+  }
   void lend(ReplicaId id);
 
   TokenCount queue_tokens_ = 8192;  // a prefill replica with a queue is full beyond so many tokens
   std::vector<RouterReplica> replicas_;
-  Pool prefill_, decode_, mixed_;
+  std::vector<TokenCount> kv_tokens_;  // [replica] see ReplicaLoad
+  Pool prefill_, decode_, mixed_;      // those that are up
 };
 
 using RoutingPolicy =

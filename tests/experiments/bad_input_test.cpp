@@ -84,7 +84,8 @@ TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly
                 "network precision seed slo workload; did you mean 'slo'?"},
       {.name = "a typo in a key of the cluster",
        .scenario = change(R"("pools": [)", R"("poools": [], "pools": [)"),
-       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission hand_off memory_pools "
+       .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission failures hand_off "
+                "memory_pools "
                 "placement "
                 "pools router topology; did you mean 'pools'?"},
       {.name = "a typo in a key of a pool",

@@ -58,7 +58,7 @@ TEST_CASE(
                       {.requests = 4, .tokens = 0, .kv_tokens = 0, .kv_capacity = 0, .queued = false});
   router.load_changed(ReplicaId{2},
                       {.requests = 3, .tokens = 9, .kv_tokens = 9, .kv_capacity = 0, .queued = false});
-  CHECK(router.decode(kRequest).index == 2);
+  CHECK(router.decode(kRequest, ReplicaId{0})->index == 2);
 }
 
 TEST_CASE(
@@ -73,11 +73,11 @@ TEST_CASE(
   router.load_changed(
       ReplicaId{2},
       {.requests = 9, .tokens = 9, .kv_tokens = 130'000, .kv_capacity = 200'000, .queued = false});
-  CHECK(router.decode(kRequest).index == 2);
+  CHECK(router.decode(kRequest, ReplicaId{0})->index == 2);
   router.load_changed(
       ReplicaId{2},
       {.requests = 9, .tokens = 9, .kv_tokens = 141'000, .kv_capacity = 200'000, .queued = false});
-  CHECK(router.decode(kRequest).index == 1);
+  CHECK(router.decode(kRequest, ReplicaId{0})->index == 1);
 }
 
 TEST_CASE("Random routing draws all of 4 replicas about equally often, and the same ones for the same seed") {

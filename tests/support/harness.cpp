@@ -15,7 +15,10 @@ namespace {
 struct Keeper final : RecordSink {
   Facts facts;
   void request(const RequestRecord& r) override { facts.requests.push_back(r); }
-  void gaps(Seconds, const TokenGaps& g) override { facts.gaps.push_back(g); }
+  void gaps(Seconds, const TokenGaps& g) override {
+    facts.gaps.push_back(g);
+    facts.gaps_seen += g.count * g.weight;
+  }
   void span(const SpanRecord& s) override { facts.spans.push_back(s); }
 };
 
@@ -53,10 +56,14 @@ Facts simulate(ConfigNode root, bool single_steps, bool audit) {
   const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
   std::optional<LinkFailures> failures;
   if (!scenario.failures.empty()) failures.emplace(scenario.failures, cluster.seed(), simulation);
+  std::optional<ReplicaFailures> replica_failures;
+  if (!scenario.replica_failures.empty())
+    replica_failures.emplace(scenario.replica_failures, simulation, cluster);
   simulation.run([&](Seconds) {
     for (std::size_t i = 0; audit && i < cluster.replicas().size(); ++i) cluster.replicas()[i]->audit();
     if (audit && cluster.tiers() != nullptr) cluster.tiers()->audit();
-    return failures && feeder.ended() && cluster.is_empty() && simulation.flows_in_flight() == 0;
+    return (failures || replica_failures) && feeder.ended() && cluster.is_empty() &&
+           simulation.flows_in_flight() == 0;
   });
   cluster.settle();
   cluster.expect_empty();
@@ -64,6 +71,7 @@ Facts simulate(ConfigNode root, bool single_steps, bool audit) {
   keeper.facts.links = simulation.link_usage();
   keeper.facts.counts = cluster.counts();
   keeper.facts.link_failures = failures ? failures->failures() : 0;
+  keeper.facts.replica_failures = replica_failures ? replica_failures->failures() : 0;
   keeper.facts.interruptions = simulation.interruptions();
   keeper.facts.end = simulation.now();
   std::ranges::sort(keeper.facts.requests, {}, &RequestRecord::id);
@@ -82,6 +90,7 @@ Facts simulate_in_fork(std::string_view scenario, bool single_steps, bool audit)
         append(told.links, bytes);
         append(std::vector{told.counts}, bytes);
         append(std::vector{told.end}, bytes);
+        append(std::vector{told.gaps_seen, told.link_failures, told.replica_failures}, bytes);
         return bytes;
       },
       [&](std::size_t, const TaskResult& result) {
@@ -92,6 +101,10 @@ Facts simulate_in_fork(std::string_view scenario, bool single_steps, bool audit)
         facts.links = take<LinkUsage>(at);
         facts.counts = take<RequestCounts>(at).front();
         facts.end = take<Seconds>(at).front();
+        const auto numbers = take<std::int64_t>(at);
+        facts.gaps_seen = numbers[0];
+        facts.link_failures = numbers[1];
+        facts.replica_failures = numbers[2];
       });
   return facts;
 }

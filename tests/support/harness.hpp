@@ -18,7 +18,8 @@ struct Facts {
   std::vector<ReplicaUsage> usage;
   std::vector<LinkUsage> links;
   RequestCounts counts;
-  std::int64_t link_failures = 0, interruptions = 0;
+  std::int64_t gaps_seen = 0;  // of all sequences
+  std::int64_t link_failures = 0, replica_failures = 0, interruptions = 0;
   Seconds end{};
 };
 
