@@ -25,10 +25,11 @@ class Recorder final : public RecordSink {
       : metrics_(scenario.slo, scenario.horizon), kinds_(kinds) {
     if (folder == nullptr) return;
     requests_ = folder->open("requests.csv");
-    *requests_ << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
-                  "arrived_s,first_scheduled_s,"
-                  "first_token_s,room_found_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,"
-                  "e2el_s,cached_tokens,fetched_tokens,fetch_expected_s,recompute_expected_s,fetch_s,retries\n";
+    *requests_
+        << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
+           "arrived_s,first_scheduled_s,"
+           "first_token_s,room_found_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,"
+           "e2el_s,cached_tokens,fetched_tokens,fetch_expected_s,recompute_expected_s,fetch_s,retries\n";
     if (with_timeline) timeline_.emplace(folder->open("timeline.json"));
   }
 
@@ -123,6 +124,7 @@ std::string replicas_csv(const Cluster& cluster, const std::vector<ReplicaUsage>
   return text;
 }
 
+// The load is the share of what the links carry when nothing is wrong with them.
 std::string links_csv(const Platform& platform, const std::vector<LinkUsage>& links, Seconds time) {
   std::string text = "link,capacity_bytes_per_s,bytes,flows,mean_load\n";
   for (std::size_t i = 0; i < platform.links.size(); ++i) {
@@ -197,23 +199,23 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   cluster.expect_empty();
   series.finish(cluster, simulation);
 
-  RunFacts facts{.scenario = scenario,
-                 .cluster = cluster,
-                 .simulation = simulation,
-                 .metrics = recorder.metrics(),
-                 .usage = {},
-                 .links = simulation.link_usage(),
-                 .tiers = {},
-                 .link_failures = failures ? std::optional(failures->failures()) : std::nullopt,
-                 .replica_failures =
-                     replica_failures ? std::optional(replica_failures->failures()) : std::nullopt,
-                 .measured_from = scenario.horizon.warm_up,
-                 .measured_to = std::max(simulation.now(), scenario.horizon.warm_up),
-                 .ended = simulation.now(),
-                 .trace_hash = source->trace_hash(),
-                 .notes = source->notes(),
-                 .queue_growth = source->concurrency() ? std::nullopt : queue_growth(series.queue()),
-                 .single_steps = options.single_steps};
+  RunFacts facts{
+      .scenario = scenario,
+      .cluster = cluster,
+      .simulation = simulation,
+      .metrics = recorder.metrics(),
+      .usage = {},
+      .links = simulation.link_usage(),
+      .tiers = {},
+      .link_failures = failures ? std::optional(failures->failures()) : std::nullopt,
+      .replica_failures = replica_failures ? std::optional(replica_failures->failures()) : std::nullopt,
+      .measured_from = scenario.horizon.warm_up,
+      .measured_to = std::max(simulation.now(), scenario.horizon.warm_up),
+      .ended = simulation.now(),
+      .trace_hash = source->trace_hash(),
+      .notes = source->notes(),
+      .queue_growth = source->concurrency() ? std::nullopt : queue_growth(series.queue()),
+      .single_steps = options.single_steps};
   for (std::size_t i = 0; i < replicas; ++i)
     facts.usage.push_back(warm ? cluster.replicas()[i]->usage() - at_warm_up[i] : ReplicaUsage{});
   for (std::size_t t = 0; t < tiers; ++t)

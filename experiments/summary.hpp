@@ -17,9 +17,9 @@ struct RunFacts {
   const Cluster& cluster;
   const Simulation& simulation;
   const Metrics& metrics;
-  std::vector<ReplicaUsage> usage;            // [replica], of the measured time
-  std::vector<LinkUsage> links;               // [link], of the measured time
-  std::vector<TierUsage> tiers;               // [memory tier], of the measured time
+  std::vector<ReplicaUsage> usage;                              // [replica], of the measured time
+  std::vector<LinkUsage> links;                                 // [link], of the measured time
+  std::vector<TierUsage> tiers;                                 // [memory tier], of the measured time
   std::optional<std::int64_t> link_failures, replica_failures;  // where the scenario has some
   Seconds measured_from{}, measured_to{};
   Seconds ended{};

@@ -239,9 +239,8 @@ void Cluster::change_load(ReplicaId id, std::int64_t requests, TokenCount tokens
 bool Cluster::choose_destination(Request& request) {
   RequestRecord& record = request.record;
   if (record.decode_replica.valid()) return true;
-  const auto chosen =
-      std::visit([&](auto& router) { return router.decode(routed(request), record.prefill_replica); },
-                 setup_.router);
+  const auto chosen = std::visit(
+      [&](auto& router) { return router.decode(routed(request), record.prefill_replica); }, setup_.router);
   if (!chosen) return false;
   record.decode_replica = *chosen;
   change_load(record.decode_replica, 1, 1, request.final_tokens());
@@ -274,10 +273,9 @@ void Cluster::chunk_started(ReplicaId id, RequestRef ref, TokenCount tokens, Sec
     --requests_[of].scheduled;
     send(of, bytes, rate);
   };
-  simulation_.after(duration / layers, [send_part, ref, hand_off = request.hand_off,
-                                        bytes = last * (layers - 1), rate = last * layers / duration] {
-    send_part(ref, hand_off, bytes, rate);
-  });
+  simulation_.after(duration / layers,
+                    [send_part, ref, hand_off = request.hand_off, bytes = last * (layers - 1),
+                     rate = last * layers / duration] { send_part(ref, hand_off, bytes, rate); });
   simulation_.after(duration, [send_part, ref, hand_off = request.hand_off, last] {
     send_part(ref, hand_off, last, Network::kNoLimit);
   });

@@ -120,8 +120,8 @@ struct ClusterSetup {
   bool single_steps = false;  // reference mode: spans of one step
 };
 
-// Requests that have arrived and ended, for the law that none is lost, and how often failures of replicas sent
-// one back.
+// Requests that have arrived and ended, for the law that none is lost, and how often failures of replicas
+// sent one back.
 struct RequestCounts {
   std::int64_t arrived = 0, finished = 0, rejected = 0, retries = 0;
 };
@@ -137,12 +137,12 @@ class Cluster final : public ReplicaListener {
   void arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens, TokenCount output_tokens,
               std::shared_ptr<const PromptContent> content = {});
 
-  // A replica fails: what it computes and holds is lost, and what was there or on its way from there goes back
-  // to the router, to be computed again at a replica that is up, behind the output tokens that the client has
-  // got. What was on its way to it is handed off to another decode replica. What no replica that is up can
-  // hold waits for a repair. Memory tiers keep what they have, but for those of scope replica. Precondition:
-  // it is up. Throws NoProgress when a request can be held by no replica any more, or has been sent back a
-  // thousand times.
+  // A replica fails: what it computes and holds is lost, and what was there or on its way from there goes
+  // back to the router, to be computed again at a replica that is up, behind the output tokens that the
+  // client has got. What was on its way to it is handed off to another decode replica. What no replica that
+  // is up can hold waits for a repair. Memory tiers keep what they have, but for those of scope replica.
+  // Precondition: it is up. Throws NoProgress when a request can be held by no replica any more, or has been
+  // sent back a thousand times.
   void fail(ReplicaId id);
   // It is up again, with nothing in it. Precondition: it is down.
   void repair(ReplicaId id);

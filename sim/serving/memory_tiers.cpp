@@ -188,7 +188,8 @@ void MemoryTiers::write(ReplicaId replica, std::size_t level, BlockCount blocks,
 
 void MemoryTiers::read(ReplicaId replica, std::size_t level, BlockCount blocks, Action done) {
   const TierAccess& a = access(replica, level);
-  start(replica, a, Direction::read, setups_[a.tier].block_bytes() * static_cast<double>(blocks), false, done);
+  start(replica, a, Direction::read, setups_[a.tier].block_bytes() * static_cast<double>(blocks), false,
+        done);
 }
 
 Seconds MemoryTiers::stream(ReplicaId replica, std::size_t level, Bytes bytes, Action done) {

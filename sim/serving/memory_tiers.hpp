@@ -113,8 +113,8 @@ class MemoryTiers {
   // long it takes alone.
   Seconds stream(ReplicaId replica, std::size_t level, Bytes bytes, Action done);
 
-  // A replica fails: its transfers end here and now, and none of their actions runs. What others read or wrote
-  // goes on. Blocks that were taken for the replica's requests are still theirs.
+  // A replica fails: its transfers end here and now, and none of their actions runs. What others read or
+  // wrote goes on. Blocks that were taken for the replica's requests are still theirs.
   void drop_transfers(ReplicaId replica);
   // Forgets what the tiers hold that are this replica's alone. Precondition: nothing of it is in use.
   void clear_own(ReplicaId replica);

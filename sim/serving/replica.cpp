@@ -182,8 +182,7 @@ TokenCount Replica::find_cached(const PromptContent* prompt, TokenCount tokens) 
 
 bool Replica::take_inbound(RequestRef ref) {
   Request& request = requests_[ref];
-  const TokenCount tokens =
-      setup_.rules.reserve_output ? request.final_tokens() - 1 : request.prefill_target;
+  const TokenCount tokens = setup_.rules.reserve_output ? request.final_tokens() - 1 : request.prefill_target;
   settle();
   const BlockCount blocks = ranks_.front().kv.blocks_for(tokens) + fixed_blocks(request);
   Rank* chosen = nullptr;
@@ -1056,8 +1055,7 @@ std::string Replica::whereabouts(RequestRef ref) const {
 
 std::string Replica::room_for(RequestRef ref) const {
   const Request& request = requests_[ref];
-  const TokenCount tokens =
-      setup_.rules.reserve_output ? request.final_tokens() - 1 : request.prefill_target;
+  const TokenCount tokens = setup_.rules.reserve_output ? request.final_tokens() - 1 : request.prefill_target;
   const Rank& rank = ranks_.front();
   return std::to_string(rank.kv.blocks_for(tokens) + fixed_blocks(request)) + " KV blocks, of which " +
          std::to_string(rank.kv.free()) + " of " + std::to_string(rank.kv.total()) + " are free";

@@ -125,9 +125,9 @@ class Replica {
   void drop_inbound(RequestRef ref);
   // Blocks have become free from outside.
   void reconsider();
-  // The replica fails. Its span ends now: of a decode the whole steps count that are over, all other work in it
-  // is lost. What is in its memory is lost with clear(), which follows when lose() has been called for each
-  // request that was here.
+  // The replica fails. Its span ends now: of a decode the whole steps count that are over, all other work in
+  // it is lost. What is in its memory is lost with clear(), which follows when lose() has been called for
+  // each request that was here.
   void stop();
   // Gives back what the request holds in memory tiers.
   void lose(RequestRef ref);

@@ -37,11 +37,12 @@ struct RandomReplicaFailures {
 
 using ReplicaFailure = std::variant<ScheduledReplicaFailure, RandomReplicaFailures>;
 
-// Lets replicas fail and be repaired while a simulation runs: see Cluster::fail(). Failures that overlap keep a
-// replica down until the last is over.
+// Lets replicas fail and be repaired while a simulation runs: see Cluster::fail(). Failures that overlap keep
+// a replica down until the last is over.
 class ReplicaFailures {
  public:
-  // Each replica's random failures have a stream of their own. Precondition: the pools and replicas are there.
+  // Each replica's random failures have a stream of their own. Precondition: the pools and replicas are
+  // there.
   ReplicaFailures(const std::vector<ReplicaFailure>& failures, Simulation& simulation, Cluster& cluster);
   ReplicaFailures(const ReplicaFailures&) = delete;
   ReplicaFailures& operator=(const ReplicaFailures&) = delete;

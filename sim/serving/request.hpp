@@ -55,9 +55,9 @@ struct Request {
   // Stamps of its current assignment to replicas and of its current hand-off, for actions that may come too
   // late; never reset.
   std::uint32_t stay = 0, hand_off = 0;
-  bool prefill_done = false;               // of the hand-off: the last chunk has been computed
-  bool destination_ready = false;          // of the hand-off: blocks are reserved at the decode replica
-  TokenCount handed_off = 0;               // tokens whose KV has been sent or is on its way
+  bool prefill_done = false;       // of the hand-off: the last chunk has been computed
+  bool destination_ready = false;  // of the hand-off: blocks are reserved at the decode replica
+  TokenCount handed_off = 0;       // tokens whose KV has been sent or is on its way
 
   TokenCount remaining() const { return record.output_tokens - generated; }
   TokenCount final_tokens() const { return record.prompt_tokens + record.output_tokens; }

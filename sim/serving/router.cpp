@@ -148,9 +148,7 @@ void MixedPool::begin(std::span<const RouterReplica> replicas, std::uint64_t) {
   for (const RouterReplica& replica : replicas) home(replica.id).push_back(replica.id);
 }
 
-void MixedPool::load_changed(ReplicaId id, const ReplicaLoad& load) {
-  kv_tokens_[id.index] = load.kv_tokens;
-}
+void MixedPool::load_changed(ReplicaId id, const ReplicaLoad& load) { kv_tokens_[id.index] = load.kv_tokens; }
 
 void MixedPool::set_up(ReplicaId id, bool up) {
   if (up) return home(id).push_back(id);
@@ -158,8 +156,8 @@ void MixedPool::set_up(ReplicaId id, bool up) {
 }
 
 bool MixedPool::holds(const RoutedRequest& request) const {
-  return std::ranges::any_of(
-      replicas_, [&](const RouterReplica& r) { return request.final_tokens() <= r.kv_capacity; });
+  return std::ranges::any_of(replicas_,
+                             [&](const RouterReplica& r) { return request.final_tokens() <= r.kv_capacity; });
 }
 
 void MixedPool::lend(ReplicaId id) {

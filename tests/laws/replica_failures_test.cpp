@@ -135,7 +135,10 @@ class FailingClusters {
            pick({"chunked", "prefill-first", "whole-prompts"}) + R"(", "kv_capacity": ")" +
            std::to_string(static_cast<double>(whole(3500, 9000)) * 131'072 / 1e6) + R"( MB")" +
            (role == "decode" ? "" : R"(, "prefix_cache": { "eviction": "lru" })") +
-           (tiers ? R"(, "tiers": ["dram", "cxl"], "spill": )" + spill : "") + " }";
+           (tiers ? R"(, "tiers": ["dram", "cxl"], "fetch": ")" + pick({"always", "cheaper"}) +
+                        R"(", "spill": )" + spill
+                  : "") +
+           " }";
   }
 
   RandomEngine random_;
@@ -219,6 +222,53 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("Room that was taken for a hand-off from a replica that fails goes to the next in line at once") {
+  // Two prompts prefilled at the same time, and room for one at the decode replica.
+  const TemporaryFile trace(
+      test::mooncake_trace({{.arrival_ms = 0, .prompt_tokens = 1000, .output_tokens = 10, .ids = {1, 2}},
+                            {.arrival_ms = 0, .prompt_tokens = 1000, .output_tokens = 10, .ids = {3, 4}}}));
+  const test::Facts facts = test::simulate(
+      R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ )" + pool("prefill", "prefill", 2) + ", " +
+      pool("decode", "decode", 1, R"(, "kv_capacity": "140 MB")") + R"( ], "failures": [ )" +
+      failure("prefill", 0, "12 ms") + R"( ], "topology": { "kind": "nvlink-hosts", "nic_efficiency": 1 })" +
+      whole_hand_off() +
+      R"( }, "network": { "solver": "fluid" }, "workload": { "kind": "mooncake", "file": ")" +
+      trace.path().string() + R"(", "spread": "0 s" } })");
+  CHECK(facts.requests.at(0).retries == 1);
+  CHECK(facts.requests.at(1).retries == 0);
+  CHECK(facts.requests.at(1).room_found.si == Approx(12e-3).epsilon(1e-9));
+  CHECK(facts.requests.at(1).hand_off_end.si == Approx(12e-3 + kWay + kTransfer).epsilon(1e-9));
+}
+
+TEST_CASE("A replica that fails loses its prefix cache and its own tier, and not a tier of the cluster") {
+  const TemporaryFile trace(test::mooncake_trace(
+      {{.arrival_ms = 0, .prompt_tokens = 1024, .output_tokens = 2, .ids = {1, 2}},
+       {.arrival_ms = 10'000, .prompt_tokens = 1024, .output_tokens = 2, .ids = {1, 2}}}));
+  const auto second = [&](const std::string& scope, const std::string& failures) {
+    return test::simulate(
+               R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ )" +
+                   pool("gpu", "mixed", 1, R"(, "prefix_cache": {}, "tiers": ["far"], "fetch": "always")") +
+                   R"( ], "memory_pools": [ { "name": "far", "scope": ")" + scope +
+                   R"(", "capacity": "10 GB", "port_read": "20 GB/s", "port_write": "10 GB/s", "latency": "1 ms" } ],
+          "failures": [ )" +
+                   failures +
+                   R"( ] }, "network": { "solver": "fluid" }, "workload": { "kind": "mooncake", "file": ")" +
+                   trace.path().string() + R"(", "spread": "0 s" } })",
+               false, true)
+        .requests.at(1);
+  };
+  const RequestRecord kept = second("replica", "");
+  CHECK(kept.cached_tokens == 1008);
+  CHECK(kept.fetched_tokens == 0);
+  const std::string fails = failure("gpu", 0, "5 s", "1 s");
+  const RequestRecord own = second("replica", fails);
+  CHECK(own.cached_tokens == 0);
+  CHECK(own.fetched_tokens == 0);
+  const RequestRecord shared = second("cluster", fails);
+  CHECK(shared.cached_tokens == 0);
+  CHECK(shared.fetched_tokens == 1008);
+}
+
 TEST_CASE("Replicas that are never repaired end the run with what waits for them") {
   CHECK_THROWS_WITH(
       test::simulate(one_request(pool("gpu", "mixed", 1), failure("gpu", 0, "75 ms"))),
@@ -244,7 +294,9 @@ TEST_CASE(
   std::int64_t link_failures = 0;
   std::int64_t replica_failures = 0;
   std::int64_t retries = 0;
-  for (int i = 0; i < 40; ++i) {
+  std::int64_t handed_off = 0;
+  ReplicaUsage all;
+  for (int i = 0; i < 60; ++i) {
     const std::string solver = i % 4 == 3 ? "simgrid" : "fluid";
     auto [scenario, trace, output_tokens, requests] = clusters.next(solver, i);
     const TemporaryFile file(trace);
@@ -266,10 +318,12 @@ TEST_CASE(
       REQUIRE((a.output_tokens == 1 ? a.first_token == a.last_token : a.first_token <= a.last_token));
       hidden += a.first_token > a.prefill_end ? 1 : 0;
       retried += a.retries;
+      handed_off += a.decode_replica != a.prefill_replica ? 1 : 0;
     }
     CHECK(retried == spans.counts.retries);
     // A gap for each token but the first that a client sees.
     CHECK(spans.gaps_seen == output_tokens - requests - hidden);
+    for (const ReplicaUsage& usage : spans.usage) all += usage;
     const test::Facts again = test::simulate_in_fork(scenario, false);
     for (std::size_t r = 0; r < spans.requests.size(); ++r)
       REQUIRE(again.requests[r].last_token.si == spans.requests[r].last_token.si);
@@ -284,6 +338,11 @@ TEST_CASE(
   CHECK(link_failures > 1000);
   CHECK(replica_failures > 1000);
   CHECK(retries > 1000);
+  // The draw is worth something only if the rare paths ran.
+  CHECK(all.preemptions > 100);
+  CHECK(all.swaps > 50);
+  CHECK(all.fetched_tokens > 100'000);
+  CHECK(handed_off > 1000);
 }
 
 TEST_CASE("Failures of replicas that are not there are refused with those that are", "[bad-input]") {
