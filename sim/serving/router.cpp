@@ -109,7 +109,7 @@ void StagedRouter<Picker>::set_up(ReplicaId id, bool up) {
   const std::uint32_t at = place.in_prefill ? place.prefill : place.decode;
   expect(stage.up[at] != up, "a replica fails that is down, or is repaired that is up");
   stage.up[at] = up;
-  stage.down += up ? -1 : 1;
+  stage.down = static_cast<std::size_t>(std::ranges::count(stage.up, false));
 }
 
 template <class Picker>

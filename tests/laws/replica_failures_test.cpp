@@ -185,6 +185,7 @@ TEST_CASE("A replica fails in the middle of a prefill: nothing of it counts") {
   CHECK(r.first_token.si == Approx(1.005 + kPrefill).epsilon(1e-9));
   CHECK(r.last_token.si == Approx(1.005 + kPrefill + 9 * kStep).epsilon(1e-9));
   CHECK(facts.usage[0].prefill_tokens == 1000);
+  CHECK(facts.usage[0].steps == 1 + 9);  // the end of the lost one does not come
 }
 
 TEST_CASE("A decode replica fails during a hand-off: the KV cache goes to another one, or waits for it") {
