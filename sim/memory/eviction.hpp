@@ -30,7 +30,8 @@ struct RecomputeCost {
 
 // Which block of those that nobody uses, and behind which no other is cached, goes first: the one of the
 // least rank, of equal ones the one used longest ago. With a time to live, what nobody has used for so long
-// is no longer found.
+// is no longer found. Blocks of one prompt that the same requests use are `alike` if they will rank the same
+// but for where they end, so that nobody need tell them apart.
 struct LeastRecentlyUsed {
   static constexpr std::string_view kind = "lru";
   static constexpr std::string_view summary = "the prefix used longest ago goes first (vLLM, SGLang)";
@@ -38,6 +39,7 @@ struct LeastRecentlyUsed {
   static double rank(const BlockHistory& block, const RecomputeCost&) {
     return static_cast<double>(block.used);
   }
+  static bool alike(const BlockHistory&, const BlockHistory&) { return true; }
   Seconds ttl = kNever;
 };
 struct FirstInFirstOut {
@@ -47,6 +49,7 @@ struct FirstInFirstOut {
   static double rank(const BlockHistory& block, const RecomputeCost&) {
     return static_cast<double>(block.created);
   }
+  static bool alike(const BlockHistory& a, const BlockHistory& b) { return a.created == b.created; }
   Seconds ttl = kNever;
 };
 struct LeastFrequentlyUsed {
@@ -56,6 +59,7 @@ struct LeastFrequentlyUsed {
   static double rank(const BlockHistory& block, const RecomputeCost&) {
     return static_cast<double>(block.uses);
   }
+  static bool alike(const BlockHistory& a, const BlockHistory& b) { return a.uses == b.uses; }
   Seconds ttl = kNever;
 };
 // GreedyDual-Size (Cao and Irani, USENIX Symposium on Internet Technologies and Systems 1997): a block's rank
@@ -69,6 +73,7 @@ struct CheapestToRecompute {
   static double rank(const BlockHistory& block, const RecomputeCost& cost) {
     return block.age + cost.of_token(block.end);
   }
+  static bool alike(const BlockHistory&, const BlockHistory&) { return true; }
   Seconds ttl = kNever;
 };
 

@@ -52,6 +52,15 @@ std::int64_t match(Cursor& cursor, const std::vector<HashRange>& ranges) {
   return same;
 }
 
+void append(std::vector<HashRange>& ranges, HashRange ids) {
+  HashRange& last = ranges.back();
+  if (last.first + static_cast<std::uint64_t>(last.count) == ids.first) {
+    last.count += ids.count;
+  } else {
+    ranges.push_back(ids);
+  }
+}
+
 std::int64_t ceil_div(TokenCount a, TokenCount b) { return (a + b - 1) / b; }
 
 }  // namespace
@@ -125,12 +134,21 @@ PrefixTree::Insertion PrefixTree::insert(NodeIndex held, const PromptContent& pr
   hold(node, held);
   Insertion insertion{node, place.at / block_tokens_ - from / block_tokens_};
   if (place.at == tokens) return insertion;
+  const BlockHistory history{.created = ++clock_, .uses = 1, .end = tokens};
+  Node& last = nodes_[node];
+  if (node == held && node != kRoot && last.locks == 1 && last.children == 0 &&
+      evicted_alike(last.history, history)) {
+    append(last, ids(prompt.ranges, place.at / hash_tokens_, ceil_div(tokens, hash_tokens_)));
+    locked_ += tokens / block_tokens_ - last.history.end / block_tokens_;
+    last.history.end = tokens;
+    return insertion;
+  }
   Node rest;
   rest.begin = place.at;
   rest.ranges = ids(prompt.ranges, place.at / hash_tokens_, ceil_div(tokens, hash_tokens_));
   rest.parent = node;
   rest.locks = 1;
-  rest.history = {.created = ++clock_, .uses = 1, .end = tokens};
+  rest.history = history;
   insertion.node = add(std::move(rest));
   const Node& added = nodes_[insertion.node];
   ++nodes_[node].children;
@@ -153,16 +171,51 @@ void PrefixTree::hold(NodeIndex node, NodeIndex until) {
 void PrefixTree::unlock(NodeIndex held, Seconds now) {
   if (held == kRoot) return;
   ++clock_;
+  NodeIndex below = kRoot;
   for (; held != kRoot; held = nodes_[held].parent) {
     Node& n = nodes_[held];
     expect(n.locks > 0, "a prefix is given back that nobody holds");
-    if (--n.locks > 0) continue;
-    locked_ -= blocks(n);
-    evictable_ += blocks(n);
-    n.history.used = clock_;
-    n.history.age = floor_;
-    n.used_at = now;
-    if (n.children == 0) push(held);
+    if (--n.locks == 0) {
+      locked_ -= blocks(n);
+      evictable_ += blocks(n);
+      n.history.used = clock_;
+      n.history.age = floor_;
+      n.used_at = now;
+      if (n.children == 0) push(held);
+    }
+    if (below == kRoot || !join_parent(below)) below = held;
+  }
+}
+
+bool PrefixTree::join_parent(NodeIndex node) {
+  Node& lower = nodes_[node];
+  const NodeIndex parent = lower.parent;
+  Node& upper = nodes_[parent];
+  if (upper.children != 1 || upper.locks != lower.locks || !evicted_alike(upper.history, lower.history))
+    return false;
+  spare_labels_.push_back(children_.extract(Key{parent, lower.ranges.front().first}));
+  Children::node_type label = children_.extract(Key{upper.parent, upper.ranges.front().first});
+  label.mapped() = node;
+  children_.insert(std::move(label));
+  append(upper, lower.ranges);
+  lower.ranges = std::exchange(upper.ranges, {});
+  lower.begin = upper.begin;
+  lower.parent = upper.parent;
+  spare_nodes_.push_back(parent);
+  return true;
+}
+
+bool PrefixTree::evicted_alike(const BlockHistory& a, const BlockHistory& b) const {
+  return std::visit([&](const auto& policy) { return policy.alike(a, b); }, eviction_);
+}
+
+void PrefixTree::append(Node& node, const std::vector<HashRange>& ranges) const {
+  // What begins within a hash block repeats the id in which the node ends.
+  std::int64_t known = node.history.end % hash_tokens_ == 0 ? 0 : 1;
+  for (HashRange range : ranges) {
+    range.first += static_cast<std::uint64_t>(known);
+    range.count -= std::exchange(known, 0);
+    if (range.count > 0) disagg::append(node.ranges, range);
   }
 }
 

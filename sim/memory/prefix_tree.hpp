@@ -25,7 +25,8 @@ using EvictionListener = std::function<void(PromptContent)>;
 
 // The cached prefixes of prompts: a radix tree whose nodes hold a stretch of a prompt each, as ranges of hash
 // ids, so that an operation costs what the number of ranges and of branches along a prompt is, never that of
-// its tokens or blocks. A node is split where prompts part, or where a request uses only its beginning.
+// its tokens or blocks. A node is split where prompts part, or where a request uses only its beginning, and
+// is one with its only child again as soon as nothing tells their blocks apart.
 //
 // A KV block of `block_tokens` tokens belongs to the node in which it ends. Requests lock the path to the end
 // of what they use; what no request locks can be evicted, block by block from the ends of the branches.
@@ -106,6 +107,12 @@ class PrefixTree {
   void remove(NodeIndex leaf);
   // Cuts a node in two. Returns the upper one.
   NodeIndex split(NodeIndex node, TokenCount at);
+  // Makes a node one with its parent if it is the only child, the same requests use both, and both would be
+  // evicted together. Then the node stays, the parent goes, and the answer is true.
+  bool join_parent(NodeIndex node);
+  // Appends the ids of what follows a node to those of the node.
+  void append(Node& node, const std::vector<HashRange>& ranges) const;
+  bool evicted_alike(const BlockHistory& a, const BlockHistory& b) const;
   // The prompt up to the end of a node.
   PromptContent path(NodeIndex node) const;
   void hold(NodeIndex node, NodeIndex until);

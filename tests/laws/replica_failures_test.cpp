@@ -135,10 +135,8 @@ class FailingClusters {
            pick({"chunked", "prefill-first", "whole-prompts"}) + R"(", "kv_capacity": ")" +
            std::to_string(static_cast<double>(whole(3500, 9000)) * 131'072 / 1e6) + R"( MB")" +
            (role == "decode" ? "" : R"(, "prefix_cache": { "eviction": "lru" })") +
-           (tiers ? R"(, "tiers": ["dram", "cxl"], "fetch": ")" + pick({"always", "cheaper"}) +
-                        R"(", "spill": )" + spill
-                  : "") +
-           " }";
+           (tiers && role != "decode" ? R"(, "fetch": ")" + pick({"always", "cheaper"}) + "\"" : "") +
+           (tiers ? R"(, "tiers": ["dram", "cxl"], "spill": )" + spill : "") + " }";
   }
 
   RandomEngine random_;

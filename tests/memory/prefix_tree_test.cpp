@@ -380,6 +380,37 @@ TEST_CASE("With a time to live of 10 s a prefix is found 9 s after its last use 
   CHECK(s.tree.evictable() == 4);  // nothing twice
 }
 
+TEST_CASE(
+    "A prompt in ten chunks is one node, two while another uses only its beginning, and then one again") {
+  const auto nodes = [](const EvictionPolicy& eviction) {
+    PrefixTree tree(16, eviction, {});
+    std::vector<std::uint64_t> ids(10);
+    for (std::size_t i = 0; i < 10; ++i) ids[i] = 100 + 7 * i;  // ranges of one id each
+    const PromptContent whole = prompt(24, 240, ids);
+    PrefixTree::NodeIndex held = PrefixTree::kRoot;
+    for (TokenCount end = 16; end <= 240; end += 16) held = tree.insert(held, whole, end, Seconds{0}).node;
+    std::vector<std::size_t> seen{tree.nodes()};
+    const PrefixTree::NodeIndex half = tree.lock(whole, 128, Seconds{1});
+    seen.push_back(tree.nodes());
+    tree.unlock(half, Seconds{2});
+    tree.audit();
+    tree.unlock(held, Seconds{3});
+    tree.audit();
+    seen.push_back(tree.nodes());
+    CHECK(tree.find(whole, 240, Seconds{4}).tokens == 240);
+    tree.evict(5);
+    tree.audit();
+    CHECK(tree.find(whole, 240, Seconds{4}).tokens == 160);
+    return seen;
+  };
+  CHECK(nodes(LeastRecentlyUsed{}) == std::vector<std::size_t>{1, 2, 1});
+  CHECK(nodes(CheapestToRecompute{}) == std::vector<std::size_t>{1, 2, 1});
+  // Half of it has been used once more, and stays longer.
+  CHECK(nodes(LeastFrequentlyUsed{}) == std::vector<std::size_t>{1, 2, 2});
+  // Chunks were computed at 15 times.
+  CHECK(nodes(FirstInFirstOut{}) == std::vector<std::size_t>{15, 15, 15});
+}
+
 TEST_CASE("What is in use cannot be evicted") {
   PrefixTree tree(16, LeastRecentlyUsed{}, {});
   const auto content = prompt(64, 128, {5, 6});
