@@ -1,5 +1,12 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "experiments/session_metrics.hpp"
 #include "sim/engine/simulation.hpp"
 #include "sim/serving/cluster.hpp"
 #include "workloads/source.hpp"
@@ -7,56 +14,54 @@
 namespace disagg {
 
 // Feeds a workload into the cluster until `end`. Of an open workload one arrival is on the agenda at any
-// time, so nothing is held; of a closed loop the next request enters when one ends.
+// time, so nothing is held; of a closed loop the next request or session enters when one ends. Within a
+// session a turn arrives when the turns before it have ended and its tools and its user are done. Turns that
+// would come after `end` do not come, and their sessions stay unfinished.
 class Feeder {
  public:
-  Feeder(Source& source, Seconds end, Simulation& simulation, Cluster& cluster)
-      : source_(source), end_(end), simulation_(simulation), cluster_(cluster) {
-    const auto concurrency = source_.concurrency();
-    if (!concurrency) {
-      schedule_next();
-      return;
-    }
-    cluster_.on_request_ended([this] { schedule_in_loop(); });
-    for (std::int64_t i = 0; i < *concurrency; ++i) schedule_in_loop();
-  }
+  using SessionEnded = std::function<void(const SessionRecord&)>;
+  Feeder(Source& source, Seconds end, Simulation& simulation, Cluster& cluster, SessionEnded session_ended);
   Feeder(const Feeder&) = delete;
   Feeder& operator=(const Feeder&) = delete;
 
-  // Whether no request will come any more, or none but those that a closed loop lets in when one ends.
+  // Whether no request will come any more, or none but those that come when one ends.
   bool ended() const { return waiting_ == 0; }
+  std::size_t live_sessions() const { return sessions_.size(); }
 
  private:
-  void schedule_next() {
-    const auto next = source_.next();
-    if (!next || next->arrival >= end_) return;
-    ++waiting_;
-    next_ = *next;
-    simulation_.at(next_.arrival, [this] {
-      --waiting_;
-      arrive(next_);
-      schedule_next();
-    });
-  }
-  // Not at once: the cluster is in the middle of the event that ended a request.
-  void schedule_in_loop() {
-    if (simulation_.now() >= end_) return;
-    ++waiting_;
-    simulation_.at(simulation_.now(), [this] {
-      --waiting_;
-      if (const auto next = source_.next()) arrive(*next);
-    });
-  }
-  void arrive(const RequestSpec& request) {
-    cluster_.arrive(count_++, request.kind, request.prompt_tokens, request.output_tokens, request.content);
-  }
+  struct LiveTurn {
+    std::uint32_t waits_for = 0;  // parents that have not ended
+    ReplicaId previous;           // where the parent that ended last was prefilled
+    SessionTime spent;            // on the chain of turns that ended last, up to this one
+  };
+  struct LiveSession {
+    std::shared_ptr<const Session> plan;
+    std::vector<LiveTurn> turns;
+    std::vector<std::uint32_t> first_child,
+        children;               // of turn t: children[first_child[t], first_child[t + 1])
+    std::size_t under_way = 0;  // turns that wait for tools or users, or are served
+    SessionRecord record;
+  };
+
+  void schedule_next();
+  void schedule_in_loop();
+  void arrive(const RequestSpec& request);
+  void open(const RequestSpec& request);
+  void release(std::uint64_t id, LiveSession& session, std::uint32_t turn);
+  void turn_arrives(std::uint64_t id, std::uint32_t turn);
+  void turn_ended(const RequestRecord& record);
+  void close(std::uint64_t id, LiveSession& session);
+  void ended_in_loop();
 
   Source& source_;
   Seconds end_;
   Simulation& simulation_;
   Cluster& cluster_;
+  SessionEnded session_ended_;
+  bool in_loop_;
   RequestSpec next_;
-  std::uint64_t count_ = 0;
+  std::uint64_t requests_ = 0, opened_ = 0;
+  std::unordered_map<std::uint64_t, LiveSession> sessions_;
   std::int64_t waiting_ = 0;  // arrivals on the agenda
 };
 

@@ -29,6 +29,29 @@ bool meets(const Slo& slo, const RequestRecord& r) {
   return !slo.e2el || e2el(r) <= *slo.e2el;
 }
 
+TimeBreakdown& TimeBreakdown::operator+=(const TimeBreakdown& other) {
+  queue += other.queue;
+  prefill += other.prefill;
+  room += other.room;
+  hand_off += other.hand_off;
+  decode += other.decode;
+  return *this;
+}
+
+TimeBreakdown breakdown(const RequestRecord& r) {
+  const Seconds sendable = std::max(r.room_found, r.prefill_end);
+  const Seconds arrived = std::max(r.hand_off_end, sendable);
+  return {.queue = r.first_scheduled - r.arrived,
+          .prefill = r.prefill_end - r.first_scheduled,
+          .room = sendable - r.prefill_end,
+          .hand_off = arrived - sendable,
+          .decode = r.last_token - arrived};
+}
+
+bool Metrics::bounded() const {
+  return std::ranges::any_of(slos_, [](const Slo& slo) { return slo.any(); });
+}
+
 void Metrics::add(const RequestRecord& r) {
   if (!measured(r.arrived)) return;
   first_arrival_ = std::min(first_arrival_.value_or(r.arrived), r.arrived);
@@ -44,19 +67,14 @@ void Metrics::add(const RequestRecord& r) {
   e2el_.add(e2el(r).si);
   if (const auto t = tpot(r)) tpot_.add(t->si);
   queue_wait_.add((r.first_scheduled - r.arrived).si);
-  breakdown_.queue += r.first_scheduled - r.arrived;
-  breakdown_.prefill += r.prefill_end - r.first_scheduled;
-  const Seconds sendable = std::max(r.room_found, r.prefill_end);
-  const Seconds arrived = std::max(r.hand_off_end, sendable);
-  breakdown_.room += sendable - r.prefill_end;
-  breakdown_.hand_off += arrived - sendable;
-  breakdown_.decode += r.last_token - arrived;
+  const TimeBreakdown spent = disagg::breakdown(r);
+  breakdown_ += spent;
   if (r.hand_off_end > r.hand_off_start) {
     kv_transfer_.add((r.hand_off_end - r.hand_off_start).si);
-    hand_off_wait_.add((arrived - r.prefill_end).si);
+    hand_off_wait_.add((spent.room + spent.hand_off).si);
   }
   if (r.preemptions > 0) ++preempted_;
-  if (meets(slo_, r)) ++good_;
+  if (meets(slos_[r.kind], r)) ++good_;
 }
 
 void Metrics::add(Seconds now, const TokenGaps& gaps) {
@@ -110,9 +128,9 @@ ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accele
   j["request_throughput"] = rate(static_cast<double>(completed_));
   j["output_throughput"] = rate(output);
   j["total_throughput"] = rate(total);
-  j["request_goodput"] = slo_.any() ? rate(static_cast<double>(good_)) : ordered_json(nullptr);
+  j["request_goodput"] = bounded() ? rate(static_cast<double>(good_)) : ordered_json(nullptr);
   const auto arrived = completed_ + rejected_full_ + rejected_large_;
-  j["slo_attainment"] = slo_.any() && arrived > 0
+  j["slo_attainment"] = bounded() && arrived > 0
                             ? ordered_json(static_cast<double>(good_) / static_cast<double>(arrived))
                             : ordered_json(nullptr);
   j["output_throughput_per_accelerator"] = rate(output / static_cast<double>(accelerators));

@@ -22,19 +22,23 @@ inline std::optional<Seconds> tpot(const RequestRecord& r) {
 }
 bool meets(const Slo& slo, const RequestRecord& r);
 
-// Where the time of the measured requests went, as sums.
+// Where the time of requests went, as sums.
 struct TimeBreakdown {
   Seconds queue{}, prefill{};
   Seconds room{};      // for KV blocks at the decode replica, once the prompt is computed
   Seconds hand_off{};  // for the KV cache on its way, once the prompt is computed
   Seconds decode{};
   Seconds total() const { return queue + prefill + room + hand_off + decode; }
+  TimeBreakdown& operator+=(const TimeBreakdown& other);
 };
+// Of a request that has finished; the total is its end-to-end latency.
+TimeBreakdown breakdown(const RequestRecord& r);
 
 // Request metrics of a run, added up as the records stream in.
 class Metrics {
  public:
-  Metrics(const Slo& slo, const Horizon& horizon) : slo_(slo), horizon_(horizon) {}
+  // `slos` are those of the workload's kinds of request.
+  Metrics(std::vector<Slo> slos, const Horizon& horizon) : slos_(std::move(slos)), horizon_(horizon) {}
 
   void add(const RequestRecord& record);
   void add(Seconds now, const TokenGaps& gaps);
@@ -53,7 +57,9 @@ class Metrics {
                               bool caching) const;
 
  private:
-  Slo slo_;
+  bool bounded() const;  // by any of the objectives
+
+  std::vector<Slo> slos_;  // [kind]
   Horizon horizon_;
   Distribution ttft_, tpot_, itl_, e2el_, queue_wait_, kv_transfer_, hand_off_wait_;
   std::int64_t completed_ = 0, rejected_full_ = 0, rejected_large_ = 0, good_ = 0, preempted_ = 0;

@@ -22,11 +22,16 @@ class Recorder final : public RecordSink {
  public:
   Recorder(const Scenario& scenario, const std::vector<std::string>& kinds, const RunFolder* folder,
            bool with_timeline)
-      : metrics_(scenario.slo, scenario.horizon), kinds_(kinds) {
+      : metrics_(scenario.slos.of(kinds), scenario.horizon),
+        session_metrics_(scenario.slos.of(kinds), scenario.horizon),
+        kinds_(kinds) {
+    if (kinds.size() > 1) by_kind_.assign(kinds.size(), metrics_);
     if (folder == nullptr) return;
+    folder_ = folder;
     requests_ = folder->open("requests.csv");
     *requests_
-        << "id,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,preemptions,"
+        << "id,session,turn,kind,outcome,prompt_tokens,output_tokens,prefill_replica,decode_replica,"
+           "preemptions,"
            "arrived_s,first_scheduled_s,"
            "first_token_s,room_found_s,hand_off_start_s,hand_off_end_s,last_token_s,ttft_s,tpot_s,"
            "e2el_s,cached_tokens,fetched_tokens,fetch_expected_s,recompute_expected_s,fetch_s,retries\n";
@@ -36,6 +41,8 @@ class Recorder final : public RecordSink {
   void request(const RequestRecord& r) override {
     ++ended_;
     metrics_.add(r);
+    session_metrics_.add(r);
+    if (!by_kind_.empty()) by_kind_[r.kind].add(r);
     if (requests_) write(r);
     if (timeline_) timeline_->add(r);
   }
@@ -44,18 +51,49 @@ class Recorder final : public RecordSink {
     if (timeline_) timeline_->add(span);
   }
 
+  void session(const SessionRecord& s) {
+    session_metrics_.add(s);
+    if (!requests_) return;
+    if (!sessions_) open_sessions();
+    write(s);
+  }
+
   const Metrics& metrics() const { return metrics_; }
+  const std::vector<Metrics>& by_kind() const { return by_kind_; }
+  const SessionMetrics& sessions() const { return session_metrics_; }
   std::int64_t ended() const { return ended_; }
   Timeline* timeline() { return timeline_ ? &*timeline_ : nullptr; }
   void finish(const RunFolder& folder) {
     finish_writing(*requests_, folder.file("requests.csv"));
+    if (sessions_) finish_writing(*sessions_, folder.file("sessions.csv"));
     if (timeline_) timeline_->finish(folder.file("timeline.json").string());
   }
 
  private:
+  // Only where there are sessions.
+  void open_sessions() {
+    sessions_ = folder_->open("sessions.csv");
+    *sessions_
+        << "session,kind,outcome,turns,ended_turns,arrived_s,ended_s,task_time_s,queue_s,prefill_s,"
+           "hand_off_room_s,hand_off_s,decode_s,tool_s,think_s,prompt_tokens,cached_tokens,output_tokens\n";
+  }
+  void write(const SessionRecord& s) {
+    const TimeBreakdown& service = s.spent.service;
+    line_ = std::to_string(s.id) + "," + kinds_[s.kind] + "," +
+            std::string(kSessionOutcomeNames[static_cast<std::size_t>(s.outcome)]) + "," +
+            std::to_string(s.turns) + "," + std::to_string(s.ended_turns);
+    for (const Seconds t : {s.arrived, s.ended, s.task_time(), service.queue, service.prefill, service.room,
+                            service.hand_off, service.decode, s.spent.tool, s.spent.think})
+      line_ += "," + show_exact(t.si);
+    for (const TokenCount tokens : {s.prompt_tokens, s.cached_tokens, s.output_tokens})
+      line_ += "," + std::to_string(tokens);
+    *sessions_ << line_ + "\n";
+  }
   void write(const RequestRecord& r) {
     line_ = std::to_string(r.id);
     const auto add = [&](std::string_view text) { line_.append(",").append(text); };
+    add(r.session == kNoSession ? "" : std::to_string(r.session));
+    add(r.session == kNoSession ? "" : std::to_string(r.turn));
     const auto add_time = [&](Seconds t) { add(show_exact(t.si)); };
     add(kinds_[r.kind]);
     add(kOutcomes[static_cast<std::size_t>(r.outcome)]);
@@ -84,8 +122,11 @@ class Recorder final : public RecordSink {
   }
 
   Metrics metrics_;
+  std::vector<Metrics> by_kind_;  // [kind], where there are several
+  SessionMetrics session_metrics_;
   std::vector<std::string> kinds_;
-  std::optional<std::ofstream> requests_;
+  const RunFolder* folder_ = nullptr;
+  std::optional<std::ofstream> requests_, sessions_;
   std::optional<Timeline> timeline_;
   std::string line_;
   std::int64_t ended_ = 0;
@@ -151,7 +192,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   if (Timeline* timeline = recorder.timeline())
     for (std::uint32_t i = 0; i < cluster.replicas().size(); ++i)
       timeline->name_replica(ReplicaId{i}, replica_name(cluster, i));
-  const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
+  const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster,
+                      [&](const SessionRecord& session) { recorder.session(session); });
   std::optional<LinkFailures> failures;
   if (!scenario.failures.empty()) failures.emplace(scenario.failures, cluster.seed(), simulation);
   std::optional<ReplicaFailures> replica_failures;
@@ -204,6 +246,9 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       .cluster = cluster,
       .simulation = simulation,
       .metrics = recorder.metrics(),
+      .kinds = source->kinds(),
+      .by_kind = recorder.by_kind(),
+      .sessions = recorder.sessions(),
       .usage = {},
       .links = simulation.link_usage(),
       .tiers = {},

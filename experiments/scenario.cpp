@@ -371,6 +371,33 @@ void check_failures(const Scenario& scenario, std::vector<Reader>& readers) {
   }
 }
 
+void read_slo(Reader& r, Slo& slo) {
+  const auto read = [&](std::string_view key, std::optional<Seconds>& bound) {
+    if (const auto given = r.find<Seconds>(key, Range::positive)) bound = given;
+  };
+  read("ttft", slo.ttft);
+  read("tpot", slo.tpot);
+  read("e2el", slo.e2el);
+  read("task", slo.task);
+}
+
+void read_slos(Reader& r, Slos& slos) {
+  read_slo(r, slos.common);
+  if (auto kinds = r.find_object("kinds")) {
+    slos.origin = r.node().find("kinds")->where.text() + ": " + kinds->path() + ": ";
+    for (const std::string& name : kinds->keys()) {
+      auto kind = kinds->object(name);
+      if (!kind) continue;
+      Slo slo = slos.common;
+      read_slo(*kind, slo);
+      kind->done();
+      slos.named.emplace_back(name, slo);
+    }
+    kinds->done();
+  }
+  r.done();
+}
+
 }  // namespace
 
 Scenario read_scenario(ConfigNode root, const std::string& name) {
@@ -383,12 +410,7 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
       static_cast<std::uint64_t>(r.get_or<std::int64_t>("seed", "1", Range::non_negative));
   const auto model = read_modelled(r, "model");
   const PrecisionPlan precision = read_precision(r, "precision", {});
-  if (auto slo = r.find_object("slo")) {
-    scenario.slo.ttft = slo->find<Seconds>("ttft", Range::positive);
-    scenario.slo.tpot = slo->find<Seconds>("tpot", Range::positive);
-    scenario.slo.e2el = slo->find<Seconds>("e2el", Range::positive);
-    slo->done();
-  }
+  if (auto slo = r.find_object("slo")) read_slos(*slo, scenario.slos);
   if (auto horizon = r.find_object("horizon")) {
     scenario.horizon.warm_up = horizon->get_or<Seconds>("warm_up", "0 s", Range::non_negative);
     scenario.horizon.measure = horizon->find<Seconds>("measure", Range::positive);
@@ -419,6 +441,19 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
   scenario.resolved = root.dump(true);
   scenario.hash = Hash{}.add(root.dump(false)).hex();
   return scenario;
+}
+
+std::vector<Slo> Slos::of(const std::vector<std::string>& kinds) const {
+  std::vector<Slo> slos(kinds.size(), common);
+  for (const auto& [name, slo] : named) {
+    const auto found = std::ranges::find(kinds, name);
+    if (found == kinds.end()) {
+      const std::vector<std::string_view> known(kinds.begin(), kinds.end());
+      throw ConfigError(origin + "kind " + unknown_word(name, known));
+    }
+    slos[static_cast<std::size_t>(found - kinds.begin())] = slo;
+  }
+  return slos;
 }
 
 Scenario load_scenario(const std::filesystem::path& file, std::span<const std::string> overrides) {

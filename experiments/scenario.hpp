@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/engine/link_failures.hpp"
@@ -16,11 +17,21 @@
 
 namespace disagg {
 
-// Upper bounds a request must meet, all of them, to count as good.
+// Upper bounds that a request must meet, all of them, to count as good; `task` is one for a whole session.
 struct Slo {
-  std::optional<Seconds> ttft, tpot, e2el;
+  std::optional<Seconds> ttft, tpot, e2el, task;
 
   bool any() const { return ttft || tpot || e2el; }
+};
+
+// The bounds of all kinds of request, and those that replace them for single kinds.
+struct Slos {
+  Slo common;
+  std::vector<std::pair<std::string, Slo>> named;  // as written, with what they have of the common ones
+  std::string origin;                              // where the named ones are written, for messages
+
+  // [kind], for the kinds of a workload. Throws ConfigError for a name that is none of them.
+  std::vector<Slo> of(const std::vector<std::string>& kinds) const;
 };
 
 // Which requests are measured: those that arrive in [warm_up, warm_up + measure). Without `measure`: all
@@ -51,7 +62,7 @@ struct Scenario {
   std::vector<LinkFailure> failures;
   std::vector<ReplicaFailure> replica_failures;
   std::unique_ptr<Workload> workload;
-  Slo slo;
+  Slos slos;
   Horizon horizon;
   std::vector<std::string> assumptions;  // constants that no measurement or datasheet stands behind
 };

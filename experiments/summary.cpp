@@ -260,6 +260,17 @@ ordered_json summarise(const RunFacts& facts) {
   j["metrics"]["saturated"] = facts.queue_growth.has_value();
   j["metrics"]["queue_growth_requests_per_s"] =
       facts.queue_growth ? ordered_json(*facts.queue_growth) : ordered_json(nullptr);
+  const auto cost = dollars_per_hour(pools);
+  j["sessions"] = facts.sessions.any() ? facts.sessions.json(accelerators, cost) : ordered_json(nullptr);
+  if (!facts.by_kind.empty()) {
+    ordered_json by_kind;
+    for (std::uint32_t k = 0; k < facts.kinds.size(); ++k) {
+      ordered_json& kind = by_kind[facts.kinds[k]];
+      kind["metrics"] = facts.by_kind[k].json(accelerators, decode_accelerators, caching);
+      if (facts.sessions.any()) kind["sessions"] = facts.sessions.json(k, accelerators, cost);
+    }
+    j["by_kind"] = by_kind;
+  }
   ordered_json by_pool;
   for (std::uint32_t p = 0; p < pools.size(); ++p)
     by_pool[pools[p].name] = pool_json(pools[p], facts.cluster.work(PoolId{p}), totals(facts, PoolId{p}));
@@ -269,7 +280,6 @@ ordered_json summarise(const RunFacts& facts) {
   if (facts.replica_failures)
     j["failures"] = {{"replica_failures", *facts.replica_failures},
                      {"retries", facts.cluster.counts().retries}};
-  const auto cost = dollars_per_hour(pools);
   const double output_rate =
       facts.metrics.duration().si > 0
           ? static_cast<double>(facts.metrics.output_tokens()) / facts.metrics.duration().si

@@ -7,6 +7,7 @@
 
 #include "experiments/metrics.hpp"
 #include "experiments/scenario.hpp"
+#include "experiments/session_metrics.hpp"
 #include "sim/serving/cluster.hpp"
 
 namespace disagg {
@@ -17,6 +18,9 @@ struct RunFacts {
   const Cluster& cluster;
   const Simulation& simulation;
   const Metrics& metrics;
+  std::vector<std::string> kinds;       // of request
+  const std::vector<Metrics>& by_kind;  // where there are several
+  const SessionMetrics& sessions;
   std::vector<ReplicaUsage> usage;                              // [replica], of the measured time
   std::vector<LinkUsage> links;                                 // [link], of the measured time
   std::vector<TierUsage> tiers;                                 // [memory tier], of the measured time

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 #include "sim/base/ids.hpp"
@@ -10,9 +11,14 @@ namespace disagg {
 
 enum class Outcome { finished, rejected_queue_full, rejected_too_large };
 
+// Of a request that belongs to no session.
+inline constexpr std::uint64_t kNoSession = std::numeric_limits<std::uint64_t>::max();
+
 // The life of one request, told when it ends. Facts only; everything else derives from them.
 struct RequestRecord {
-  std::uint64_t id = 0;  // position in the workload
+  std::uint64_t id = 0;                // position in the workload
+  std::uint64_t session = kNoSession;  // position of its session in the workload
+  std::uint32_t turn = 0;              // of the session
   std::uint32_t kind = 0;
   Outcome outcome = Outcome::finished;
   TokenCount prompt_tokens = 0, output_tokens = 0;

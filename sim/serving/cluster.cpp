@@ -127,19 +127,22 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
 
 Cluster::~Cluster() = default;
 
-void Cluster::arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens, TokenCount output_tokens,
-                     std::shared_ptr<const PromptContent> content) {
+void Cluster::arrive(ArrivingRequest arriving) {
   ++counts_.arrived;
   RequestRecord record;
-  record.id = id;
-  record.kind = kind;
-  record.prompt_tokens = prompt_tokens;
-  record.output_tokens = output_tokens;
+  record.id = arriving.id;
+  record.session = arriving.session;
+  record.turn = arriving.turn;
+  record.kind = arriving.kind;
+  record.prompt_tokens = arriving.prompt_tokens;
+  record.output_tokens = arriving.output_tokens;
   record.arrived = simulation_.now();
-  const RoutedRequest routed{.prompt_tokens = prompt_tokens, .output_tokens = output_tokens};
-  const auto way = route(routed, content.get());
+  const RoutedRequest routed{.prompt_tokens = record.prompt_tokens,
+                             .output_tokens = record.output_tokens,
+                             .previous = arriving.previous};
+  const auto way = route(routed, arriving.content.get());
   if (!way && !can_ever_hold(routed)) return reject(record, Outcome::rejected_too_large);
-  place(requests_.add(record, std::move(content)), way);
+  place(requests_.add(record, std::move(arriving.content)), way);
 }
 
 RoutedRequest Cluster::routed(const Request& request) {
@@ -224,7 +227,7 @@ void Cluster::reject(RequestRecord record, Outcome outcome) {
   ++counts_.rejected;
   record.outcome = outcome;
   sink_.request(record);
-  if (request_ended_) request_ended_();
+  if (request_ended_) request_ended_(record);
 }
 
 void Cluster::change_load(ReplicaId id, std::int64_t requests, TokenCount tokens, TokenCount kv_tokens) {
@@ -572,7 +575,7 @@ void Cluster::finished(ReplicaId id, RequestRef ref) {
   ++counts_.finished;
   sink_.request(record);
   requests_.remove(ref);
-  if (request_ended_) request_ended_();
+  if (request_ended_) request_ended_(record);
 }
 
 // Of the next `tokens` tokens of a prompt, behind those handed off.

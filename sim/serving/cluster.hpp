@@ -126,16 +126,26 @@ struct RequestCounts {
   std::int64_t arrived = 0, finished = 0, rejected = 0, retries = 0;
 };
 
+// A request as it reaches the cluster.
+struct ArrivingRequest {
+  std::uint64_t id = 0;  // position in the workload
+  std::uint32_t kind = 0;
+  TokenCount prompt_tokens = 0, output_tokens = 0;
+  // What the prompt says and, where that is known, the output behind it. None: nothing is known.
+  std::shared_ptr<const PromptContent> content{};
+  std::uint64_t session = kNoSession;
+  std::uint32_t turn = 0;
+  ReplicaId previous{};  // where the turn before was prefilled
+};
+
 // Replicas of all pools, the router in front of them, and the hand-offs between them.
 class Cluster final : public ReplicaListener {
  public:
   Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink);
   ~Cluster() override;
 
-  // A request arrives now. `id` is its position in the workload; without `content` nothing is known of what
-  // its prompt says.
-  void arrive(std::uint64_t id, std::uint32_t kind, TokenCount prompt_tokens, TokenCount output_tokens,
-              std::shared_ptr<const PromptContent> content = {});
+  // A request arrives now.
+  void arrive(ArrivingRequest request);
 
   // A replica fails: what it computes and holds is lost, and what was there or on its way from there goes
   // back to the router, to be computed again at a replica that is up, behind the output tokens that the
@@ -148,7 +158,9 @@ class Cluster final : public ReplicaListener {
   void repair(ReplicaId id);
 
   // Calls `ended` whenever a request has finished or is rejected; it must not call back into the cluster.
-  void on_request_ended(std::function<void()> ended) { request_ended_ = std::move(ended); }
+  void on_request_ended(std::function<void(const RequestRecord&)> ended) {
+    request_ended_ = std::move(ended);
+  }
 
   const std::vector<PoolSetup>& pools() const { return setup_.pools; }
   std::uint64_t seed() const { return setup_.seed; }
@@ -225,7 +237,7 @@ class Cluster final : public ReplicaListener {
   std::deque<RequestRef> unplaced_;              // no replica that is up can hold them
   std::deque<RequestRef> undirected_;            // prefilled, and no decode replica that is up can hold them
   RequestCounts counts_;
-  std::function<void()> request_ended_;
+  std::function<void(const RequestRecord&)> request_ended_;
 };
 
 }  // namespace disagg

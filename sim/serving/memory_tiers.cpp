@@ -85,10 +85,11 @@ void MemoryTiers::fetched(std::uint32_t fetch) {
 }
 
 void MemoryTiers::copy(ReplicaId replica, const std::shared_ptr<const PromptContent>& prompt,
-                       TierWrite when) {
+                       TokenCount tokens, TierWrite when) {
   if (!prompt) return;
   for (std::size_t level = 0; level < levels(replica); ++level)
-    if (setups_[access(replica, level).tier].write == when) store(replica, level, prompt, prompt->tokens);
+    if (setups_[access(replica, level).tier].write == when)
+      store(replica, level, prompt, std::min(tokens, prompt->tokens));
 }
 
 void MemoryTiers::promote(ReplicaId replica, const std::shared_ptr<const PromptContent>& prompt,

@@ -95,8 +95,10 @@ class MemoryTiers {
   // offers() has just told of it.
   void fetch(ReplicaId replica, const std::shared_ptr<const PromptContent>& prompt, TokenCount cached,
              const TierOffer& offer, Action done);
-  // Copies a prompt's KV cache from the replica into those of its tiers that are written `when`.
-  void copy(ReplicaId replica, const std::shared_ptr<const PromptContent>& prompt, TierWrite when);
+  // Copies the KV cache of a prompt's first `tokens` tokens, as far as they are known, from the replica into
+  // those of its tiers that are written `when`.
+  void copy(ReplicaId replica, const std::shared_ptr<const PromptContent>& prompt, TokenCount tokens,
+            TierWrite when);
   // The same into the tiers above `level`, from which it came.
   void promote(ReplicaId replica, const std::shared_ptr<const PromptContent>& prompt, TokenCount tokens,
                std::uint32_t level);

@@ -222,7 +222,7 @@ void Replica::arrive(RequestRef ref) {
 
 void Replica::release(RequestRef ref) {
   settle();
-  copy_down(requests_[ref], TierWrite::write_on_completion);
+  copy_down(requests_[ref], requests_[ref].prefill_target, TierWrite::write_on_completion);
   give_back(rank_of(ref), requests_[ref], requests_[ref].reserved);
   listener_.room_freed(id_);  // hand-offs that wait for this room came before the prompts that wait here
   poke();
@@ -725,8 +725,9 @@ void Replica::swap_in(Rank& rank, std::size_t position, BlockCount blocks) {
   });
 }
 
-void Replica::copy_down(const Request& request, TierWrite when) {
-  if (setup_.tiers != nullptr && setup_.prefix_cache) setup_.tiers->copy(id_, request.content, when);
+void Replica::copy_down(const Request& request, TokenCount computed, TierWrite when) {
+  if (setup_.tiers != nullptr && setup_.prefix_cache)
+    setup_.tiers->copy(id_, request.content, computed, when);
 }
 
 // Ends a request's stay: its own blocks are free, and the prefix that it used can be evicted.
@@ -738,12 +739,12 @@ void Replica::give_back(Rank& rank, Request& request, BlockCount blocks) {
   request.shared = 0;
 }
 
-// A prompt is computed: its whole blocks stay in the cache for others.
-bool Replica::keep_prompt(Rank& rank, Request& request) {
+// What has been computed of a request stays in the cache for others, in whole blocks.
+bool Replica::keep(Rank& rank, Request& request, TokenCount tokens) {
   if (!rank.kv.keeps_prefixes() || request.content == nullptr) return false;
-  const BlockCount whole = request.content->tokens / rank.kv.block_tokens();
+  const BlockCount whole = std::min(request.content->tokens, tokens) / rank.kv.block_tokens();
   const BlockCount computed = whole - request.shared;
-  if (computed == 0) return false;
+  if (computed <= 0) return false;
   const BlockCount before = rank.kv.free();
   request.prefix = rank.kv.keep(request.prefix, *request.content, whole * rank.kv.block_tokens(), computed,
                                 simulation_.now());
@@ -952,8 +953,10 @@ bool Replica::finish_members(Rank& rank) {
   bool freed = false;
   while (const auto ref = rank.decode.take_finished()) {
     Request& request = requests_[*ref];
-    copy_down(request, TierWrite::write_on_completion);
-    give_back(rank, request, held(request, rank.decode.kv_length(*ref)));
+    const TokenCount computed = rank.decode.kv_length(*ref);
+    keep(rank, request, computed);
+    copy_down(request, computed, TierWrite::write_on_completion);
+    give_back(rank, request, held(request, computed));
     request.record.last_token = rank.last_decode_end;
     freed = true;
     listener_.finished(id_, *ref);
@@ -974,8 +977,8 @@ bool Replica::finish_prompts(Rank& rank) {
       rank.prefilling[kept++] = ref;
       continue;
     }
-    freed = keep_prompt(rank, request) || freed;
-    copy_down(request, TierWrite::write_through);
+    freed = keep(rank, request, request.prefill_target) || freed;
+    copy_down(request, request.prefill_target, TierWrite::write_through);
     if (request.generated == 0) {
       request.record.prefill_end = now;
       if (!request.streams_from_decode || request.remaining() == 1) show_first_token(request, now);
@@ -986,7 +989,7 @@ bool Replica::finish_prompts(Rank& rank) {
     ++request.generated;
     request.last_token = now;
     if (request.remaining() == 0) {
-      copy_down(request, TierWrite::write_on_completion);
+      copy_down(request, request.prefill_target, TierWrite::write_on_completion);
       give_back(rank, request, request.reserved);
       request.record.last_token = now;
       freed = true;

@@ -222,7 +222,7 @@ class Replica {
   void fetched(RequestRef ref, std::uint32_t level, TokenCount tokens, Seconds started);
   void swap_out(Rank& rank, RequestRef ref, TokenCount kv_length);
   void swap_in(Rank& rank, std::size_t position, BlockCount blocks);
-  void copy_down(const Request& request, TierWrite when);
+  void copy_down(const Request& request, TokenCount computed, TierWrite when);
   double own_tokens(std::size_t rank) const;
   std::int64_t steps_before_cold(std::size_t rank) const;
   void start_stream();
@@ -235,7 +235,7 @@ class Replica {
   std::size_t next_rank() const;
   void take(Rank& rank, BlockCount blocks);
   void give_back(Rank& rank, Request& request, BlockCount blocks);
-  bool keep_prompt(Rank& rank, Request& request);  // whether blocks became free
+  bool keep(Rank& rank, Request& request, TokenCount tokens);  // whether blocks became free
   void start_decode();
   void start_step();
   void book_decode(std::int64_t steps);

@@ -80,12 +80,28 @@ template <class Picker>
 std::optional<Route> StagedRouter<Picker>::route(const RoutedRequest& request, std::span<const ReplicaLoad>) {
   const TokenCount whole = request.final_tokens();
   const bool decodable = request.output_tokens == 1 || whole <= decode_.most_room;
+  if constexpr (requires { Picker::sticky; }) {
+    if (const RouterReplica* before = home(request); before != nullptr && takes(*before, request))
+      return to(*before);
+  }
   const RouterReplica* chosen =
       prefill_.pick(request, whole <= prefill_.least_room && (decodable || decode_.replicas.empty()),
                     [&](const RouterReplica& r) { return takes(r, request); });
   if (chosen == nullptr) return std::nullopt;
-  if (chosen->role == Role::mixed) return Route{chosen->id, chosen->id};
-  return Route{chosen->id, std::nullopt};
+  return to(*chosen);
+}
+
+template <class Picker>
+Route StagedRouter<Picker>::to(const RouterReplica& replica) {
+  if (replica.role == Role::mixed) return {replica.id, replica.id};
+  return {replica.id, std::nullopt};
+}
+
+template <class Picker>
+const RouterReplica* StagedRouter<Picker>::home(const RoutedRequest& request) const {
+  if (!request.previous.valid()) return nullptr;
+  const std::uint32_t at = places_[request.previous.index].prefill;
+  return prefill_.up[at] ? &prefill_.replicas[at] : nullptr;
 }
 
 // A mixed replica must hold the whole request; a prefill replica its prompt, if it can decode somewhere.
@@ -133,6 +149,7 @@ template class StagedRouter<RandomChoice>;
 template class StagedRouter<Least<Requests>>;
 template class StagedRouter<Least<Tokens>>;
 template class StagedRouter<Least<KvRoom>>;
+template class StagedRouter<SessionSticky>;
 template class StagedRouter<LeastCost<PrefixAffinity>>;
 template class StagedRouter<LeastCost<CacheAware>>;
 

@@ -26,6 +26,7 @@ inline constexpr std::array<std::string_view, 3> kRoleNames{"mixed", "prefill", 
 struct RoutedRequest {
   TokenCount prompt_tokens = 0;
   TokenCount output_tokens = 0;
+  ReplicaId previous{};  // where the turn before it in its session was prefilled; none: it is the first
   // [replica] prompt tokens that its prefix cache holds; empty where the router does not ask for them.
   std::span<const TokenCount> cached{};
 
@@ -95,6 +96,9 @@ class StagedRouter {
     std::uint32_t prefill = 0, decode = 0;
   };
   bool takes(const RouterReplica& replica, const RoutedRequest& request) const;
+  static Route to(const RouterReplica& replica);
+  // Where the turn before was prefilled, if that replica is up.
+  const RouterReplica* home(const RoutedRequest& request) const;
 
   Stage prefill_, decode_;
   std::vector<Place> places_;  // [replica]
@@ -147,6 +151,14 @@ struct Tokens {
   static constexpr std::string_view summary =
       "the replica with the fewest prompt tokens to prefill, plus one per decoding request";
   static std::int64_t of(const ReplicaLoad& load) { return load.tokens; }
+};
+
+// Turns of a session follow each other to one replica, where what they share is cached.
+struct SessionSticky : Least<Requests> {
+  static constexpr std::string_view kind = "session-sticky";
+  static constexpr std::string_view summary =
+      "a session stays where its turn before was prefilled; a new one goes to the least loaded";
+  static constexpr bool sticky = true;
 };
 
 struct KvRoom {
@@ -220,7 +232,7 @@ class MixedPool {
 
 using RoutingPolicy =
     std::variant<StagedRouter<RoundRobin>, StagedRouter<RandomChoice>, StagedRouter<Least<Requests>>,
-                 StagedRouter<Least<Tokens>>, StagedRouter<Least<KvRoom>>,
+                 StagedRouter<Least<Tokens>>, StagedRouter<Least<KvRoom>>, StagedRouter<SessionSticky>,
                  StagedRouter<LeastCost<PrefixAffinity>>, StagedRouter<LeastCost<CacheAware>>, MixedPool>;
 
 }  // namespace disagg

@@ -112,8 +112,8 @@ TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly
                 "requests_per_second; did you mean 'requests_per_second'?"},
       {.name = "a typo in a key of the objectives",
        .scenario = change(R"("model":)", R"("slo": { "tttf": "1 s" }, "model":)"),
-       .error =
-           "scenario.json:2:12: slo: key 'tttf' is unknown; known: e2el tpot ttft; did you mean 'ttft'?"},
+       .error = "scenario.json:2:12: slo: key 'tttf' is unknown; known: e2el kinds task tpot ttft; did you "
+                "mean 'ttft'?"},
       {.name = "an unknown key of the network",
        .scenario = change(R"("cluster": {)", R"("network": { "solvr": "fluid" }, "cluster": {)"),
        .error = "scenario.json:3:16: network: key 'solvr' is unknown; known: failures solver; did you mean "
@@ -228,8 +228,11 @@ TEST_CASE("Values of the wrong type, unit or range: 26 of them are refused with 
   });
 }
 
-TEST_CASE("Names that are unknown: 14 of them are refused with exactly these words", "[bad-input]") {
+TEST_CASE("Names that are unknown: 15 of them are refused with exactly these words", "[bad-input]") {
   check({
+      {.name = "a kind of request that the workload does not have",
+       .scenario = change(R"("model":)", R"("slo": { "kinds": { "chatt": { "ttft": "1 s" } } }, "model":)"),
+       .error = "scenario.json:2:21: slo.kinds: kind 'chatt' is unknown; known: request"},
       {.name = "an unknown model",
        .scenario = change(R"("llama-3.1-8b")", R"("llama-3.1-9b")"),
        .error = "scenario.json:2:12: model: 'llama-3.1-9b' is unknown; known: llama-2-70b-hf llama-3.1-8b "
@@ -254,7 +257,7 @@ TEST_CASE("Names that are unknown: 14 of them are refused with exactly these wor
       {.name = "an unknown router",
        .scenario = change(R"("pools":)", R"("router": "least-load", "pools":)"),
        .error = "scenario.json:4:15: cluster.router.kind: 'least-load' is unknown; known: round-robin random "
-                "least-loaded least-tokens most-kv-room prefix-affinity cache-aware "
+                "least-loaded least-tokens most-kv-room session-sticky prefix-affinity cache-aware "
                 "mixed-pool; did you mean 'least-loaded'?"},
       {.name = "an unknown service",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "service": "rooflin")"),
@@ -855,7 +858,7 @@ TEST_CASE("Five errors in one scenario show at once, in the order of the reading
                    "scenario.json:10:62: workload.arrivals.requests_per_second: must be greater than zero\n"
                    "scenario.json:5:77: cluster.pools[0].replicas: must be greater than zero\n"
                    "scenario.json:6:15: cluster.router.kind: 'least-loadd' is unknown; known: round-robin "
-                   "random least-loaded least-tokens most-kv-room prefix-affinity cache-aware "
+                   "random least-loaded least-tokens most-kv-room session-sticky prefix-affinity cache-aware "
                    "mixed-pool; did you mean 'least-loaded'?"}});
 }
 

@@ -36,7 +36,7 @@ Seen run(const std::string& text, bool single_steps = false) {
   Simulation simulation(std::move(scenario.platform), FluidSolver{});
   scenario.cluster.single_steps = single_steps;
   Cluster cluster(std::move(scenario.cluster), simulation, keeper);
-  const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
+  const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster, [](const SessionRecord&) {});
   const auto audit = [&] {
     for (const auto& replica : cluster.replicas()) replica->audit();
     if (cluster.tiers() != nullptr) cluster.tiers()->audit();

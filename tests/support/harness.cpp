@@ -46,14 +46,56 @@ Facts simulate(std::string_view text, bool single_steps, bool audit) {
   return simulate(parse_config(text, "test"), single_steps, audit);
 }
 
+namespace {
+
+class GivenSessions final : public Source {
+ public:
+  GivenSessions(const std::vector<ArrivingSession>& sessions, std::optional<std::int64_t> concurrency)
+      : sessions_(sessions), concurrency_(concurrency) {}
+  std::optional<RequestSpec> next() override {
+    if (given_ == sessions_.size()) return std::nullopt;
+    const ArrivingSession& next = sessions_[given_++];
+    RequestSpec request;
+    request.arrival = next.arrival;
+    request.kind = next.kind;
+    request.session = std::make_shared<const Session>(next.session);
+    return request;
+  }
+  const std::vector<std::string>& kinds() const override { return kinds_; }
+  std::optional<std::int64_t> concurrency() const override { return concurrency_; }
+
+ private:
+  const std::vector<ArrivingSession>& sessions_;
+  std::optional<std::int64_t> concurrency_;
+  std::size_t given_ = 0;
+  std::vector<std::string> kinds_{"chat", "coding"};
+};
+
+Facts simulate(Scenario scenario, Source& source, bool single_steps, bool audit);
+
+}  // namespace
+
 Facts simulate(ConfigNode root, bool single_steps, bool audit) {
   Scenario scenario = read_scenario(std::move(root), "test");
   const auto source = scenario.workload->open(scenario.cluster.seed);
+  return simulate(std::move(scenario), *source, single_steps, audit);
+}
+
+Facts simulate_sessions(std::string_view text, const std::vector<ArrivingSession>& sessions,
+                        bool single_steps, std::optional<std::int64_t> concurrency) {
+  GivenSessions source(sessions, concurrency);
+  return simulate(read_scenario(parse_config(text, "test"), "test"), source, single_steps, true);
+}
+
+namespace {
+
+Facts simulate(Scenario scenario, Source& source, bool single_steps, bool audit) {
   Keeper keeper;
   Simulation simulation(std::move(scenario.platform), scenario.network_solver);
   scenario.cluster.single_steps = single_steps;
   Cluster cluster(std::move(scenario.cluster), simulation, keeper);
-  const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster);
+  const Feeder feeder(source, scenario.horizon.end(), simulation, cluster,
+                      [&](const SessionRecord& session) { keeper.facts.sessions.push_back(session); });
   std::optional<LinkFailures> failures;
   if (!scenario.failures.empty()) failures.emplace(scenario.failures, cluster.seed(), simulation);
   std::optional<ReplicaFailures> replica_failures;
@@ -75,8 +117,11 @@ Facts simulate(ConfigNode root, bool single_steps, bool audit) {
   keeper.facts.interruptions = simulation.interruptions();
   keeper.facts.end = simulation.now();
   std::ranges::sort(keeper.facts.requests, {}, &RequestRecord::id);
+  std::ranges::sort(keeper.facts.sessions, {}, &SessionRecord::id);
   return std::move(keeper.facts);
 }
+
+}  // namespace
 
 Facts simulate_in_fork(std::string_view scenario, bool single_steps, bool audit) {
   Facts facts;
@@ -86,6 +131,7 @@ Facts simulate_in_fork(std::string_view scenario, bool single_steps, bool audit)
         const Facts told = simulate(scenario, single_steps, audit);
         std::string bytes;
         append(told.requests, bytes);
+        append(told.sessions, bytes);
         append(told.usage, bytes);
         append(told.links, bytes);
         append(std::vector{told.counts}, bytes);
@@ -97,6 +143,7 @@ Facts simulate_in_fork(std::string_view scenario, bool single_steps, bool audit)
         if (result.code != exit_code::kDone) throw std::runtime_error(result.output);
         const char* at = result.output.data();
         facts.requests = take<RequestRecord>(at);
+        facts.sessions = take<SessionRecord>(at);
         facts.usage = take<ReplicaUsage>(at);
         facts.links = take<LinkUsage>(at);
         facts.counts = take<RequestCounts>(at).front();

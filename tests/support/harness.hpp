@@ -1,18 +1,22 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "experiments/session_metrics.hpp"
 #include "sim/base/config.hpp"
 #include "sim/record/records.hpp"
 #include "sim/serving/cluster.hpp"
+#include "workloads/session.hpp"
 
 namespace disagg::test {
 
 // All that a run told, kept.
 struct Facts {
   std::vector<RequestRecord> requests;  // by id
+  std::vector<SessionRecord> sessions;  // by id
   std::vector<TokenGaps> gaps;
   std::vector<SpanRecord> spans;
   std::vector<ReplicaUsage> usage;
@@ -28,6 +32,16 @@ struct Facts {
 // also, before every event, that each KV block of each replica and memory tier is accounted for once.
 Facts simulate(std::string_view scenario, bool single_steps = false, bool audit = false);
 Facts simulate(ConfigNode scenario, bool single_steps = false, bool audit = false);
+
+// The same with sessions instead of the scenario's workload, which may be any: they arrive at their times,
+// or, with a concurrency, so many at once.
+struct ArrivingSession {
+  Seconds arrival{};
+  Session session;
+  std::uint32_t kind = 0;
+};
+Facts simulate_sessions(std::string_view scenario, const std::vector<ArrivingSession>& sessions,
+                        bool single_steps = false, std::optional<std::int64_t> concurrency = {});
 
 // The same in a process of its own, so that one test case can make many runs; without gaps and spans.
 Facts simulate_in_fork(std::string_view scenario, bool single_steps, bool audit = false);

@@ -46,10 +46,13 @@ Means rounds(const std::string& tiers, const std::string& memory, TokenCount tok
     content->block_tokens = tokens;
     content->tokens = tokens;
     content->append(static_cast<std::uint64_t>(10 * (next % kPrompts)));
-    cluster.arrive(static_cast<std::uint64_t>(next++), 0, tokens, 1, std::move(content));
+    cluster.arrive({.id = static_cast<std::uint64_t>(next++),
+                    .prompt_tokens = tokens,
+                    .output_tokens = 1,
+                    .content = std::move(content)});
   };
   std::int64_t ended = 0;
-  const auto refill = [&] {
+  const auto refill = [&](const RequestRecord&) {
     ++ended;
     // The second round starts when the first has ended.
     if (next == kPrompts && ended < kPrompts) return;

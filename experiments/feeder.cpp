@@ -1,0 +1,152 @@
+#include "experiments/feeder.hpp"
+
+#include <utility>
+
+#include "sim/base/expect.hpp"
+
+namespace disagg {
+
+Feeder::Feeder(Source& source, Seconds end, Simulation& simulation, Cluster& cluster,
+               SessionEnded session_ended)
+    : source_(source),
+      end_(end),
+      simulation_(simulation),
+      cluster_(cluster),
+      session_ended_(std::move(session_ended)),
+      in_loop_(source.concurrency().has_value()) {
+  cluster_.on_request_ended([this](const RequestRecord& record) {
+    if (record.session != kNoSession) return turn_ended(record);
+    ended_in_loop();
+  });
+  if (!in_loop_) {
+    schedule_next();
+    return;
+  }
+  for (std::int64_t i = 0; i < *source_.concurrency(); ++i) schedule_in_loop();
+}
+
+void Feeder::schedule_next() {
+  auto next = source_.next();
+  if (!next || next->arrival >= end_) return;
+  ++waiting_;
+  next_ = std::move(*next);
+  simulation_.at(next_.arrival, [this] {
+    --waiting_;
+    arrive(next_);
+    schedule_next();
+  });
+}
+
+// Not at once: the cluster is in the middle of the event that ended a request.
+void Feeder::schedule_in_loop() {
+  if (simulation_.now() >= end_) return;
+  ++waiting_;
+  simulation_.at(simulation_.now(), [this] {
+    --waiting_;
+    if (const auto next = source_.next()) arrive(*next);
+  });
+}
+
+void Feeder::ended_in_loop() {
+  if (in_loop_) schedule_in_loop();
+}
+
+void Feeder::arrive(const RequestSpec& request) {
+  if (request.session != nullptr) return open(request);
+  cluster_.arrive({.id = requests_++,
+                   .kind = request.kind,
+                   .prompt_tokens = request.prompt_tokens,
+                   .output_tokens = request.output_tokens,
+                   .content = request.content});
+}
+
+void Feeder::open(const RequestSpec& request) {
+  const std::vector<Turn>& turns = request.session->turns;
+  expect(!turns.empty(), "a session without turns");
+  const std::uint64_t id = opened_++;
+  LiveSession& session = sessions_[id];
+  session.plan = request.session;
+  SessionRecord& record = session.record;
+  record.id = id;
+  record.kind = request.kind;
+  record.turns = static_cast<std::uint32_t>(turns.size());
+  record.arrived = record.ended = simulation_.now();
+  session.turns.resize(turns.size());
+  session.first_child.assign(turns.size() + 1, 0);
+  for (std::uint32_t t = 0; t < turns.size(); ++t) {
+    session.turns[t].waits_for = static_cast<std::uint32_t>(turns[t].parents.size());
+    for (const std::uint32_t parent : turns[t].parents) {
+      expect(parent < t, "a turn of a session comes before its parent");
+      ++session.first_child[parent + 1];
+    }
+  }
+  for (std::size_t t = 0; t < turns.size(); ++t) session.first_child[t + 1] += session.first_child[t];
+  session.children.resize(session.first_child.back());
+  std::vector<std::uint32_t> filled(session.first_child.begin(), session.first_child.end() - 1);
+  for (std::uint32_t t = 0; t < turns.size(); ++t)
+    for (const std::uint32_t parent : turns[t].parents) session.children[filled[parent]++] = t;
+  for (std::uint32_t t = 0; t < turns.size(); ++t)
+    if (turns[t].parents.empty()) release(id, session, t);
+  if (session.under_way == 0) close(id, session);
+}
+
+void Feeder::release(std::uint64_t id, LiveSession& session, std::uint32_t turn) {
+  const Turn& plan = session.plan->turns[turn];
+  const Seconds arrival = simulation_.now() + plan.tool + plan.think;
+  if (arrival >= end_) {
+    session.record.outcome = SessionOutcome::unfinished;
+    return;
+  }
+  session.turns[turn].spent.tool += plan.tool;
+  session.turns[turn].spent.think += plan.think;
+  ++session.under_way;
+  ++waiting_;
+  simulation_.at(arrival, [this, id, turn] { turn_arrives(id, turn); });
+}
+
+void Feeder::turn_arrives(std::uint64_t id, std::uint32_t turn) {
+  --waiting_;
+  const LiveSession& session = sessions_.at(id);
+  const Turn& plan = session.plan->turns[turn];
+  cluster_.arrive({.id = requests_++,
+                   .kind = session.record.kind,
+                   .prompt_tokens = plan.prompt_tokens,
+                   .output_tokens = plan.output_tokens,
+                   .content = plan.content,
+                   .session = id,
+                   .turn = turn,
+                   .previous = session.turns[turn].previous});
+}
+
+void Feeder::turn_ended(const RequestRecord& record) {
+  LiveSession& session = sessions_.at(record.session);
+  --session.under_way;
+  if (record.outcome == Outcome::finished) {
+    LiveTurn& turn = session.turns[record.turn];
+    turn.spent.service += breakdown(record);
+    session.record.add(record);
+    session.record.ended = simulation_.now();
+    session.record.spent = turn.spent;
+    for (std::uint32_t i = session.first_child[record.turn]; i < session.first_child[record.turn + 1]; ++i) {
+      const std::uint32_t child = session.children[i];
+      LiveTurn& next = session.turns[child];
+      if (--next.waits_for > 0) continue;
+      next.previous = record.prefill_replica;
+      next.spent = turn.spent;
+      release(record.session, session, child);
+    }
+  } else {
+    session.record.outcome = SessionOutcome::failed;
+    session.record.ended = simulation_.now();
+  }
+  if (session.under_way == 0) close(record.session, session);
+}
+
+void Feeder::close(std::uint64_t id, LiveSession& session) {
+  const SessionRecord record = session.record;
+  sessions_.erase(id);
+  session_ended_(record);
+  ended_in_loop();
+}
+
+}  // namespace disagg

@@ -1,0 +1,217 @@
+#include <catch2/catch.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/base/random.hpp"
+#include "tests/support/harness.hpp"
+
+using namespace disagg;
+using test::ArrivingSession;
+
+namespace {
+
+// One replica on which a step that prefills takes `prefill` and one that decodes `decode`, whatever is in it.
+std::string replica(const std::string& prefill, const std::string& decode, const std::string& more = "",
+                    const std::string& cluster = "") {
+  return R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ { "name": "gpu", "accelerator": "h100-sxm-80gb",
+      "service": { "kind": "table", "tokens": [1, 100000], "prefill": [")" +
+         prefill + R"(", ")" + prefill + R"("], "decode": [")" + decode + R"(", ")" + decode + R"("] })" +
+         (more.find("replicas") == std::string::npos ? R"(, "replicas": 1)" : "") + more + " } ]" + cluster +
+         R"( }, "workload": { "kind": "synthetic", "arrivals": { "kind": "closed-loop", "concurrency": 1 },
+      "requests": 1, "prompt_tokens": 10, "output_tokens": 10 } })";
+}
+
+Turn turn(std::vector<std::uint32_t> parents, double tool_ms, double think_ms, TokenCount output = 1,
+          TokenCount prompt = 100) {
+  Turn t;
+  t.prompt_tokens = prompt;
+  t.output_tokens = output;
+  t.parents = std::move(parents);
+  t.tool = Seconds{tool_ms * 1e-3};
+  t.think = Seconds{think_ms * 1e-3};
+  return t;
+}
+
+double ms(Seconds t) { return t.si * 1e3; }
+
+// Tokens [0, tokens) of a context that only grows, known token by token.
+std::shared_ptr<const PromptContent> context(std::uint64_t first, TokenCount tokens) {
+  PromptContent content{.block_tokens = 1, .tokens = tokens, .ranges = {}};
+  content.append(HashRange{first, tokens});
+  return std::make_shared<const PromptContent>(std::move(content));
+}
+
+}  // namespace
+
+TEST_CASE("With infinite compute the task time is the sum of tool and think times") {
+  RandomEngine random = random_stream(3, "test/sessions");
+  std::vector<ArrivingSession> sessions;
+  std::vector<double> sums;
+  for (int s = 0; s < 50; ++s) {
+    ArrivingSession session{.arrival = Seconds{0.01 * s}, .session = {}};
+    double sum = 0;
+    const auto count = static_cast<std::uint32_t>(1 + random() % 20);
+    for (std::uint32_t t = 0; t < count; ++t) {
+      const auto tool = static_cast<double>(random() % 1000);
+      const auto think = static_cast<double>(random() % 3000);
+      session.session.turns.push_back(turn(t == 0 ? std::vector<std::uint32_t>{} : std::vector{t - 1}, tool,
+                                           think, 1 + static_cast<TokenCount>(random() % 50)));
+      sum += tool + think;
+    }
+    sessions.push_back(session);
+    sums.push_back(sum);
+  }
+  const test::Facts facts = test::simulate_sessions(replica("0.001 ns", "0.001 ns"), sessions);
+  REQUIRE(facts.sessions.size() == 50);
+  for (std::size_t s = 0; s < 50; ++s) {
+    CHECK(facts.sessions.at(s).outcome == SessionOutcome::finished);
+    CHECK(ms(facts.sessions.at(s).task_time()) == Approx(sums[s]).epsilon(1e-6).margin(1e-6));
+    CHECK(ms(facts.sessions.at(s).spent.tool + facts.sessions.at(s).spent.think) == Approx(sums[s]).margin(1e-9));
+  }
+}
+
+TEST_CASE("Three sessions on one replica keep a schedule computed by hand, and another at half the speed") {
+  // A's first prompt runs in [0, 10]; B's and C's come meanwhile and share [10, 20]; A's second comes at 15
+  // and runs in [20, 30], B's second at 23, in [30, 40].
+  const std::vector<ArrivingSession> sessions{
+      {Seconds{0}, {{turn({}, 0, 0), turn({0}, 5, 0)}}},
+      {Seconds{4e-3}, {{turn({}, 0, 0), turn({0}, 0, 3)}}},
+      {Seconds{6e-3}, {{turn({}, 0, 0)}}},
+  };
+  const auto times = [&](const std::string& step) {
+    const test::Facts facts = test::simulate_sessions(replica(step, step), sessions);
+    std::vector<double> told;
+    for (const SessionRecord& s : facts.sessions) {
+      told.push_back(ms(s.task_time()));
+      CHECK(ms(s.spent.total()) == Approx(told.back()).epsilon(1e-12));
+    }
+    return told;
+  };
+  const std::vector<double> once = times("10 ms");
+  CHECK_THAT(once, Catch::Matchers::Approx(std::vector<double>{30, 36, 14}).margin(1e-9));
+  // [0, 20], [20, 40], A's second from 25 in [40, 60], B's from 43 in [60, 80].
+  const std::vector<double> twice = times("20 ms");
+  CHECK_THAT(twice, Catch::Matchers::Approx(std::vector<double>{60, 76, 34}).margin(1e-9));
+}
+
+TEST_CASE("A fork runs its branches side by side, and the join waits for the slower one") {
+  //        1 (tool 10 ms) - 2 (tool 10 ms)
+  //  0 <                                   > 4 (thinks 7 ms)
+  //        3 (tool 50 ms)
+  const std::vector<ArrivingSession> sessions{
+      {Seconds{0},
+       {{turn({}, 0, 0), turn({0}, 10, 0), turn({1}, 10, 0), turn({0}, 50, 0), turn({2, 3}, 0, 7)}}}};
+  const test::Facts facts = test::simulate_sessions(replica("1 ms", "1 ms"), sessions);
+  REQUIRE(facts.requests.size() == 5);
+  std::vector<double> arrived(5);
+  for (const RequestRecord& r : facts.requests) arrived[r.turn] = ms(r.arrived);
+  CHECK_THAT(arrived, Catch::Matchers::Approx(std::vector<double>{0, 11, 22, 51, 59}).margin(1e-9));
+  const SessionRecord& s = facts.sessions.at(0);
+  CHECK(ms(s.task_time()) == Approx(60));
+  // Along 0 - 3 - 4, of which each waited for the one before.
+  CHECK(ms(s.spent.tool) == Approx(50));
+  CHECK(ms(s.spent.think) == Approx(7));
+  CHECK(ms(s.spent.service.prefill) == Approx(3));
+  CHECK(s.ended_turns == 5);
+}
+
+TEST_CASE("The next turn finds prompt and output of the one before, but not the output's last token") {
+  // 160 tokens, of which 159 have been written: 9 blocks of 16.
+  Turn first = turn({}, 0, 0, 60, 100);
+  Turn second = turn({0}, 1000, 0, 10, 300);
+  first.content = context(1000, 160);
+  second.content = context(1000, 310);
+  Turn third = turn({1}, 0, 0, 1, 400);
+  third.content = context(1000, 401);
+  const auto cached = [&](const std::string& more) {
+    const test::Facts facts =
+        test::simulate_sessions(replica("10 ms", "20 ms", more), {{Seconds{0}, {{first, second, third}}}});
+    std::vector<TokenCount> found;
+    for (const RequestRecord& r : facts.requests) found.push_back(r.cached_tokens);
+    return found;
+  };
+  CHECK(cached(R"(, "prefix_cache": {})") == std::vector<TokenCount>{0, 144, 304});
+  CHECK(cached("") == std::vector<TokenCount>{0, 0, 0});
+  // Also where the output's blocks were taken in advance.
+  CHECK(cached(R"(, "prefix_cache": {}, "batching": { "kind": "whole-prompts" })") ==
+        std::vector<TokenCount>{0, 144, 304});
+}
+
+TEST_CASE("The session-sticky router keeps a session where it began, others go to the least loaded") {
+  std::vector<ArrivingSession> sessions;
+  for (int s = 0; s < 6; ++s) {
+    ArrivingSession session{.arrival = Seconds{1e-3 * s}, .session = {}};
+    for (std::uint32_t t = 0; t < 5; ++t)
+      session.session.turns.push_back(
+          turn(t == 0 ? std::vector<std::uint32_t>{} : std::vector{t - 1}, 7.0 * (s + 1), 0, 3));
+    sessions.push_back(session);
+  }
+  const auto replicas = [&](const std::string& router) {
+    const test::Facts facts = test::simulate_sessions(
+        replica("10 ms", "20 ms", R"(, "replicas": 3)", R"(, "router": ")" + router + "\""), sessions);
+    std::vector<std::vector<std::uint32_t>> seen(6);
+    for (const RequestRecord& r : facts.requests) seen.at(r.session).push_back(r.prefill_replica.index);
+    return seen;
+  };
+  const auto sticky = replicas("session-sticky");
+  for (std::uint32_t s = 0; s < 6; ++s) CHECK(sticky[s] == std::vector<std::uint32_t>(5, s % 3));
+  bool moved = false;
+  for (const auto& seen : replicas("least-loaded"))
+    moved = moved || seen != std::vector<std::uint32_t>(5, seen[0]);
+  CHECK(moved);
+}
+
+TEST_CASE("Two users at a time: a session begins when one has ended") {
+  std::vector<ArrivingSession> sessions(4);
+  for (ArrivingSession& s : sessions) s.session.turns = {turn({}, 0, 0), turn({0}, 90, 0)};
+  sessions[1].session.turns[1].tool = Seconds{190e-3};
+  const test::Facts facts = test::simulate_sessions(replica("5 ms", "5 ms"), sessions, false, 2);
+  std::vector<double> arrived;
+  for (const SessionRecord& s : facts.sessions) arrived.push_back(ms(s.arrived));
+  CHECK_THAT(arrived, Catch::Matchers::Approx(std::vector<double>{0, 0, 100, 200}).margin(1e-9));
+}
+
+TEST_CASE("A turn that is rejected ends its session; what is under way still ends") {
+  const std::vector<ArrivingSession> sessions{
+      {Seconds{0},
+       {{turn({}, 0, 0), turn({0}, 1, 0, 1, 50'000'000), turn({0}, 1, 0, 20), turn({1, 2}, 0, 0)}}}};
+  const test::Facts facts = test::simulate_sessions(replica("5 ms", "5 ms"), sessions);
+  const SessionRecord& s = facts.sessions.at(0);
+  CHECK(s.outcome == SessionOutcome::failed);
+  CHECK(s.turns == 4);
+  CHECK(s.ended_turns == 2);
+  CHECK(facts.requests.size() == 3);
+}
+
+TEST_CASE("Sessions are the same in spans as step by step") {
+  RandomEngine random = random_stream(9, "test/sessions");
+  std::vector<ArrivingSession> sessions;
+  for (int s = 0; s < 40; ++s) {
+    ArrivingSession session{.arrival = Seconds{0.0137e-3 + 0.02 * s}, .session = {}};
+    TokenCount length = 40;
+    const auto count = static_cast<std::uint32_t>(1 + random() % 6);
+    for (std::uint32_t t = 0; t < count; ++t) {
+      Turn next =
+          turn(t == 0 ? std::vector<std::uint32_t>{} : std::vector{t - 1},
+               static_cast<double>(random() % 100'000) / 1e3, 0, 1 + static_cast<TokenCount>(random() % 40),
+               length += static_cast<TokenCount>(random() % 300));
+      next.content = context(static_cast<std::uint64_t>(s) << 32U, next.prompt_tokens + next.output_tokens);
+      length += next.output_tokens;
+      session.session.turns.push_back(next);
+    }
+    sessions.push_back(session);
+  }
+  const std::string scenario =
+      replica("4 ms", "3 ms", R"(, "replicas": 2, "prefix_cache": {}, "kv_capacity": "400 MB")");
+  const test::Facts spans = test::simulate_sessions(scenario, sessions);
+  const test::Facts steps = test::simulate_sessions(scenario, sessions, true);
+  TokenCount cached = 0;
+  for (std::size_t s = 0; s < 40; ++s) {
+    CHECK(spans.sessions.at(s).task_time().si == Approx(steps.sessions.at(s).task_time().si).epsilon(1e-9));
+    CHECK(spans.sessions.at(s).cached_tokens == steps.sessions.at(s).cached_tokens);
+    cached += spans.sessions.at(s).cached_tokens;
+  }
+  CHECK(cached > 1000);
+}
