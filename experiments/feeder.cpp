@@ -92,13 +92,16 @@ void Feeder::open(const RequestSpec& request) {
 
 void Feeder::release(std::uint64_t id, LiveSession& session, std::uint32_t turn) {
   const Turn& plan = session.plan->turns[turn];
+  LiveTurn& live = session.turns[turn];
   const Seconds arrival = simulation_.now() + plan.tool + plan.think;
   if (arrival >= end_) {
+    live.stage = Stage::ended;
     session.record.outcome = SessionOutcome::unfinished;
     return;
   }
-  session.turns[turn].spent.tool += plan.tool;
-  session.turns[turn].spent.think += plan.think;
+  live.stage = Stage::released;
+  live.spent.tool += plan.tool;
+  live.spent.think += plan.think;
   ++session.under_way;
   ++waiting_;
   simulation_.at(arrival, [this, id, turn] { turn_arrives(id, turn); });
@@ -106,23 +109,53 @@ void Feeder::release(std::uint64_t id, LiveSession& session, std::uint32_t turn)
 
 void Feeder::turn_arrives(std::uint64_t id, std::uint32_t turn) {
   --waiting_;
-  const LiveSession& session = sessions_.at(id);
-  const Turn& plan = session.plan->turns[turn];
-  cluster_.arrive({.id = requests_++,
-                   .kind = session.record.kind,
-                   .prompt_tokens = plan.prompt_tokens,
-                   .output_tokens = plan.output_tokens,
-                   .content = plan.content,
-                   .session = id,
-                   .turn = turn,
-                   .previous = session.turns[turn].previous});
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return;
+  LiveTurn& live = found->second.turns[turn];
+  if (live.stage != Stage::released) return;  // cancelled meanwhile
+  live.stage = Stage::served;
+  const Turn& plan = found->second.plan->turns[turn];
+  const Seconds patience = plan.patience;
+  const auto ref = cluster_.arrive({.id = requests_++,
+                                    .kind = found->second.record.kind,
+                                    .prompt_tokens = plan.prompt_tokens,
+                                    .output_tokens = plan.output_tokens,
+                                    .content = plan.content,
+                                    .session = id,
+                                    .turn = turn,
+                                    .previous = live.previous});
+  if (!ref) return;  // its session may be gone
+  live.ref = *ref;
+  if (patience == kNever) return;
+  has_timers_ = true;
+  simulation_.after(patience, [this, id, turn] {
+    const auto session = sessions_.find(id);
+    if (session == sessions_.end() || session->second.turns[turn].stage != Stage::served) return;
+    session->second.record.outcome = SessionOutcome::cancelled;
+    cancel(id, session->second.record.turns);
+  });
+}
+
+void Feeder::cancel(std::uint64_t id, std::uint32_t turns) {
+  LiveSession& session = sessions_.at(id);
+  std::vector<RequestRef> served;
+  for (std::uint32_t t = 0; t < turns; ++t) {
+    LiveTurn& turn = session.turns[t];
+    if (turn.stage == Stage::served) served.push_back(turn.ref);
+    if (turn.stage == Stage::released) --session.under_way;
+    if (turn.stage != Stage::served) turn.stage = Stage::ended;
+  }
+  // The last of them may close the session.
+  if (served.empty() && session.under_way == 0) return close(id, session);
+  for (const RequestRef ref : served) cluster_.cancel(ref);
 }
 
 void Feeder::turn_ended(const RequestRecord& record) {
   LiveSession& session = sessions_.at(record.session);
+  LiveTurn& turn = session.turns[record.turn];
+  turn.stage = Stage::ended;
   --session.under_way;
   if (record.outcome == Outcome::finished) {
-    LiveTurn& turn = session.turns[record.turn];
     turn.spent.service += breakdown(record);
     session.record.add(record);
     session.record.ended = simulation_.now();
@@ -130,12 +163,18 @@ void Feeder::turn_ended(const RequestRecord& record) {
     for (std::uint32_t i = session.first_child[record.turn]; i < session.first_child[record.turn + 1]; ++i) {
       const std::uint32_t child = session.children[i];
       LiveTurn& next = session.turns[child];
-      if (--next.waits_for > 0) continue;
+      const bool first = session.plan->turns[child].first_of_parents;
+      if (next.stage != Stage::planned || (--next.waits_for > 0 && !first)) continue;
       next.previous = record.prefill_replica;
       next.spent = turn.spent;
       release(record.session, session, child);
+      // Not at once: the cluster is in the middle of the event that ended this turn.
+      if (first && next.stage == Stage::released)
+        simulation_.at(simulation_.now(), [this, id = record.session, child] {
+          if (sessions_.contains(id)) cancel(id, child);
+        });
     }
-  } else {
+  } else if (session.record.outcome == SessionOutcome::finished && record.outcome != Outcome::cancelled) {
     session.record.outcome = SessionOutcome::failed;
     session.record.ended = simulation_.now();
   }
@@ -143,6 +182,7 @@ void Feeder::turn_ended(const RequestRecord& record) {
 }
 
 void Feeder::close(std::uint64_t id, LiveSession& session) {
+  if (session.record.outcome == SessionOutcome::cancelled) session.record.ended = simulation_.now();
   const SessionRecord record = session.record;
   sessions_.erase(id);
   session_ended_(record);

@@ -26,11 +26,16 @@ class Feeder {
 
   // Whether no request will come any more, or none but those that come when one ends.
   bool ended() const { return waiting_ == 0; }
+  // Whether what is left on the agenda may be the ends of users' patience.
+  bool has_timers() const { return has_timers_; }
   std::size_t live_sessions() const { return sessions_.size(); }
 
  private:
+  enum class Stage : std::uint8_t { planned, released /* tools run, or the user thinks */, served, ended };
   struct LiveTurn {
+    Stage stage = Stage::planned;
     std::uint32_t waits_for = 0;  // parents that have not ended
+    RequestRef ref = 0;           // while it is served
     ReplicaId previous;           // where the parent that ended last was prefilled
     SessionTime spent;            // on the chain of turns that ended last, up to this one
   };
@@ -50,6 +55,8 @@ class Feeder {
   void release(std::uint64_t id, LiveSession& session, std::uint32_t turn);
   void turn_arrives(std::uint64_t id, std::uint32_t turn);
   void turn_ended(const RequestRecord& record);
+  // Cancels what of the session's first `turns` turns has not ended.
+  void cancel(std::uint64_t id, std::uint32_t turns);
   void close(std::uint64_t id, LiveSession& session);
   void ended_in_loop();
 
@@ -59,6 +66,7 @@ class Feeder {
   Cluster& cluster_;
   SessionEnded session_ended_;
   bool in_loop_;
+  bool has_timers_ = false;
   RequestSpec next_;
   std::uint64_t requests_ = 0, opened_ = 0;
   std::unordered_map<std::uint64_t, LiveSession> sessions_;

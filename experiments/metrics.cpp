@@ -57,6 +57,7 @@ void Metrics::add(const RequestRecord& r) {
   first_arrival_ = std::min(first_arrival_.value_or(r.arrived), r.arrived);
   if (r.outcome == Outcome::rejected_queue_full) ++rejected_full_;
   if (r.outcome == Outcome::rejected_too_large) ++rejected_large_;
+  if (r.outcome == Outcome::cancelled) ++cancelled_;
   if (r.outcome != Outcome::finished) return;
   ++completed_;
   input_tokens_ += r.prompt_tokens;
@@ -99,6 +100,7 @@ ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accele
   j["completed"] = completed_;
   j["rejected_queue_full"] = rejected_full_;
   j["rejected_too_large"] = rejected_large_;
+  j["cancelled"] = cancelled_;
   j["preempted_requests"] = preempted_;
   j["total_input_tokens"] = input_tokens_;
   j["total_output_tokens"] = output_tokens_;
@@ -129,7 +131,7 @@ ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accele
   j["output_throughput"] = rate(output);
   j["total_throughput"] = rate(total);
   j["request_goodput"] = bounded() ? rate(static_cast<double>(good_)) : ordered_json(nullptr);
-  const auto arrived = completed_ + rejected_full_ + rejected_large_;
+  const auto arrived = completed_ + rejected_full_ + rejected_large_ + cancelled_;
   j["slo_attainment"] = bounded() && arrived > 0
                             ? ordered_json(static_cast<double>(good_) / static_cast<double>(arrived))
                             : ordered_json(nullptr);

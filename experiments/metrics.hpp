@@ -62,7 +62,8 @@ class Metrics {
   std::vector<Slo> slos_;  // [kind]
   Horizon horizon_;
   Distribution ttft_, tpot_, itl_, e2el_, queue_wait_, kv_transfer_, hand_off_wait_;
-  std::int64_t completed_ = 0, rejected_full_ = 0, rejected_large_ = 0, good_ = 0, preempted_ = 0;
+  std::int64_t completed_ = 0, rejected_full_ = 0, rejected_large_ = 0, cancelled_ = 0, good_ = 0,
+               preempted_ = 0;
   TokenCount input_tokens_ = 0, cached_tokens_ = 0, output_tokens_ = 0;
   TimeBreakdown breakdown_;
   std::optional<Seconds> first_arrival_;

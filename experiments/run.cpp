@@ -15,7 +15,8 @@
 namespace disagg {
 namespace {
 
-constexpr std::array<std::string_view, 3> kOutcomes{"finished", "rejected_queue_full", "rejected_too_large"};
+constexpr std::array<std::string_view, 4> kOutcomes{"finished", "rejected_queue_full", "rejected_too_large",
+                                                    "cancelled"};
 
 // Streams records into metrics and, if there is a folder, into its files.
 class Recorder final : public RecordSink {
@@ -209,8 +210,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   TimeSeries series;
   std::uint32_t events = 0;
   simulation.run([&](Seconds next) {
-    // Links and replicas would fail for ever.
-    if ((failures || replica_failures) && feeder.ended() && cluster.is_empty() &&
+    // Links and replicas would fail for ever, and users' patience may outlast the work.
+    if ((failures || replica_failures || feeder.has_timers()) && feeder.ended() && cluster.is_empty() &&
         simulation.flows_in_flight() == 0)
       return true;
     if (!warm && next >= scenario.horizon.warm_up) {

@@ -41,6 +41,7 @@ void SessionMetrics::add(const SessionRecord& session, Sums& sums) const {
   sums.last_end = std::max(sums.last_end, session.ended);
   if (session.outcome == SessionOutcome::failed) ++sums.failed;
   if (session.outcome == SessionOutcome::unfinished) ++sums.unfinished;
+  if (session.outcome == SessionOutcome::cancelled) ++sums.cancelled;
   if (session.outcome != SessionOutcome::finished) return;
   ++sums.finished;
   sums.task_time.add(session.task_time().si);
@@ -102,6 +103,7 @@ ordered_json SessionMetrics::json(const Sums& s, std::int64_t accelerators,
   j["finished"] = s.finished;
   j["failed"] = s.failed;
   j["unfinished"] = s.unfinished;
+  j["cancelled"] = s.cancelled;
   j["task_time_s"] = statistics(s.task_time);
   j["turns"] = statistics(s.turns_of_session);
   if (s.finished > 0) {
@@ -121,7 +123,7 @@ ordered_json SessionMetrics::json(const Sums& s, std::int64_t accelerators,
   j["tasks_per_usd"] = usd_per_hour ? ratio(finished, hours * *usd_per_hour) : ordered_json(nullptr);
   const bool bounded = std::ranges::any_of(slos_, [](const Slo& slo) { return slo.task.has_value(); });
   j["slo_attainment"] =
-      bounded ? ratio(good, static_cast<double>(s.finished + s.failed)) : ordered_json(nullptr);
+      bounded ? ratio(good, static_cast<double>(s.finished + s.failed + s.cancelled)) : ordered_json(nullptr);
   j["good_tasks_per_hour"] = bounded ? ratio(good, hours) : ordered_json(nullptr);
   ordered_json by_turn = ordered_json::array();
   for (std::size_t g = 0; g < kTurnGroups; ++g) {

@@ -16,9 +16,11 @@ enum class SessionOutcome {
   finished,
   failed,      // a turn was rejected
   unfinished,  // the workload ended before its last turn
+  cancelled,   // its user left
 };
 
-inline constexpr std::array<std::string_view, 3> kSessionOutcomeNames{"finished", "failed", "unfinished"};
+inline constexpr std::array<std::string_view, 4> kSessionOutcomeNames{"finished", "failed", "unfinished",
+                                                                      "cancelled"};
 
 // Where a session's time went, along the chain of turns of which each waited for the one before: the sum is
 // the time from its arrival to the end of its last turn.
@@ -71,7 +73,7 @@ class SessionMetrics {
   static constexpr std::size_t kTurnGroups = 16;
   static std::size_t group_of(std::uint32_t turn);
   struct Sums {
-    std::int64_t sessions = 0, finished = 0, failed = 0, unfinished = 0, good = 0, turns = 0;
+    std::int64_t sessions = 0, finished = 0, failed = 0, unfinished = 0, cancelled = 0, good = 0, turns = 0;
     Distribution task_time, turns_of_session;
     SessionTime spent;  // of finished sessions
     Seconds first_arrival = kNever, last_end{};

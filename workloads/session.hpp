@@ -24,6 +24,10 @@ struct Turn {
   // What passes between the end of the last parent (or the session's start) and the arrival of this turn.
   Seconds tool{};   // tools run; of parallel ones the longest
   Seconds think{};  // then a human thinks, or a client does something of its own
+  // Waits for the first of its parents only. What of the session stands before it and has not ended then is
+  // cancelled: a sibling branch has won.
+  bool first_of_parents = false;
+  Seconds patience = kNever;  // a user who waits longer for its end leaves, and the session with him
   Trigger trigger = Trigger::user;
   TokenCount appended_tokens = 0;  // of the prompt, that no turn or shared prefix before it had: user text,
                                    // tool results, images, summaries

@@ -9,7 +9,7 @@
 
 namespace disagg {
 
-enum class Outcome { finished, rejected_queue_full, rejected_too_large };
+enum class Outcome { finished, rejected_queue_full, rejected_too_large, cancelled };
 
 // Of a request that belongs to no session.
 inline constexpr std::uint64_t kNoSession = std::numeric_limits<std::uint64_t>::max();

@@ -127,7 +127,7 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
 
 Cluster::~Cluster() = default;
 
-void Cluster::arrive(ArrivingRequest arriving) {
+std::optional<RequestRef> Cluster::arrive(ArrivingRequest arriving) {
   ++counts_.arrived;
   RequestRecord record;
   record.id = arriving.id;
@@ -141,8 +141,14 @@ void Cluster::arrive(ArrivingRequest arriving) {
                              .output_tokens = record.output_tokens,
                              .previous = arriving.previous};
   const auto way = route(routed, arriving.content.get());
-  if (!way && !can_ever_hold(routed)) return reject(record, Outcome::rejected_too_large);
-  place(requests_.add(record, std::move(arriving.content)), way);
+  if (!way && !can_ever_hold(routed)) {
+    reject(record, Outcome::rejected_too_large);
+    return std::nullopt;
+  }
+  const RequestRef ref = requests_.add(record, std::move(arriving.content));
+  const std::uint32_t stay = requests_[ref].stay;
+  place(ref, way);
+  return requests_[ref].stay == stay ? std::optional(ref) : std::nullopt;
 }
 
 RoutedRequest Cluster::routed(const Request& request) {
@@ -198,7 +204,8 @@ void Cluster::withdraw(const Request& request) {
 }
 
 void Cluster::enter(RequestRef ref) {
-  const Request& request = requests_[ref];
+  Request& request = requests_[ref];
+  request.entered = true;
   const RequestRecord record = request.record;
   Replica& prefill = replica(record.prefill_replica);
   const auto* bounded = std::get_if<Bounded>(&setup_.admission);
@@ -297,6 +304,7 @@ void Cluster::prefill_ended(RequestRef ref) {
 }
 
 void Cluster::seek_room(RequestRef ref) {
+  if (requests_[ref].cancelled) return end_cancelled(ref);
   if (!choose_destination(requests_[ref])) return undirected_.push_back(ref);
   if (requests_[ref].destination_ready || reserve(ref)) return send_rest(ref);
   const ReplicaId to = requests_[ref].record.decode_replica;
@@ -339,7 +347,9 @@ void Cluster::read_from_pool(RequestRef ref) {
     const ReplicaId at = read.record.decode_replica;
     tiers_->give_back(at, pool_level(at), std::exchange(read.in_pool, 0));
     read.record.hand_off_end = simulation_.now();
+    const bool cancelled = read.cancelled;
     replica(at).arrive(ref);
+    if (cancelled) replica(at).cancel(ref);
   });
 }
 
@@ -450,6 +460,7 @@ void Cluster::fail(ReplicaId failed) {
   // First everything stops, and only then something starts.
   if (tiers_) tiers_->drop_transfers(failed);
   std::vector<bool> has_room(replicas_.size());
+  std::vector<RequestRef> gone;  // cancelled ones
   for (const RequestRef ref : restarted) {
     Request& request = requests_[ref];
     const ReplicaId to = request.record.decode_replica;
@@ -463,6 +474,10 @@ void Cluster::fail(ReplicaId failed) {
     if (request.in_pool > 0) tiers_->give_back(failed, pool_level(failed), request.in_pool);
     replica(failed).lose(ref);
     withdraw(request);
+    if (request.cancelled) {
+      gone.push_back(ref);
+      continue;
+    }
     requests_.restart(ref);
     count_retry(requests_[ref]);
   }
@@ -478,7 +493,9 @@ void Cluster::fail(ReplicaId failed) {
     if (has_room[i]) replicas_[i]->reconsider();
   for (const RequestRef ref : redirected)
     if (requests_[ref].prefill_done) seek_room(ref);
-  for (const RequestRef ref : restarted) place_again(ref);
+  for (const RequestRef ref : restarted)
+    if (!requests_[ref].cancelled) place_again(ref);
+  for (const RequestRef ref : gone) tell_cancelled(ref);
 }
 
 void Cluster::repair(ReplicaId id) {
@@ -578,6 +595,54 @@ void Cluster::finished(ReplicaId id, RequestRef ref) {
   if (request_ended_) request_ended_(record);
 }
 
+void Cluster::cancel(RequestRef ref) {
+  Request& request = requests_[ref];
+  expect(request.live, "a request is cancelled that has ended");
+  if (std::exchange(request.cancelled, true)) return;
+  if (std::erase(unplaced_, ref) > 0) return tell_cancelled(ref);
+  if (!request.entered) return end_cancelled(ref);
+  if (has_moved(request)) return replica(request.record.decode_replica).cancel(ref);
+  Replica& prefill = replica(request.record.prefill_replica);
+  if (!request.prefill_done) return prefill.cancel(ref);
+  // It is handed off. What a memory tier does for it comes to its end.
+  const bool written = request.in_pool > 0 && !request.left_prefill;
+  const bool read = request.in_pool > 0 && request.destination_ready;
+  if (written || read) return;
+  if (!request.left_prefill) prefill.release(ref);
+  end_cancelled(ref);
+}
+
+void Cluster::cancelled(ReplicaId, RequestRef ref) { end_cancelled(ref); }
+
+void Cluster::end_cancelled(RequestRef ref) {
+  Request& request = requests_[ref];
+  const ReplicaId from = request.record.prefill_replica;
+  const ReplicaId to = request.record.decode_replica;
+  cancel_flows(ref);
+  std::erase(undirected_, ref);
+  if (to.valid() && to != from && !has_moved(request)) {
+    const bool waited = std::erase(inbound_[to.index], ref) > 0;
+    if (request.destination_ready) replica(to).drop_inbound(ref);
+    // Not at once: a replica may be in the middle of its work.
+    if (waited || request.destination_ready)
+      simulation_.after(Seconds{0}, [this, to] {
+        if (!down_[to.index]) replica(to).reconsider();
+      });
+  }
+  if (request.in_pool > 0) tiers_->give_back(from, pool_level(from), request.in_pool);
+  withdraw(request);
+  tell_cancelled(ref);
+}
+
+void Cluster::tell_cancelled(RequestRef ref) {
+  RequestRecord record = requests_[ref].record;
+  requests_.remove(ref);
+  ++counts_.cancelled;
+  record.outcome = Outcome::cancelled;
+  sink_.request(record);
+  if (request_ended_) request_ended_(record);
+}
+
 // Of the next `tokens` tokens of a prompt, behind those handed off.
 Bytes Cluster::kv_bytes(const Request& request, TokenCount tokens) const {
   const TransformerWork& sent = *works_[pool_of_[request.record.prefill_replica.index].index];
@@ -643,7 +708,8 @@ void Cluster::expect_empty() const {
                      " prompt and " + std::to_string(record.output_tokens) + " output tokens), " +
                      what_holds(oldest) + links_down() + replicas_down());
   }
-  expect(counts_.arrived == counts_.finished + counts_.rejected, "a request was lost or served twice");
+  expect(counts_.arrived == counts_.finished + counts_.rejected + counts_.cancelled,
+         "a request was lost or served twice");
   for (const auto& replica : replicas_) replica->expect_empty();
   // Copies that wait for a link that is never repaired keep their blocks.
   if (tiers_ && simulation_.stalled_transfers() == 0) tiers_->expect_empty();

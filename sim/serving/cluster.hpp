@@ -123,7 +123,7 @@ struct ClusterSetup {
 // Requests that have arrived and ended, for the law that none is lost, and how often failures of replicas
 // sent one back.
 struct RequestCounts {
-  std::int64_t arrived = 0, finished = 0, rejected = 0, retries = 0;
+  std::int64_t arrived = 0, finished = 0, rejected = 0, cancelled = 0, retries = 0;
 };
 
 // A request as it reaches the cluster.
@@ -144,8 +144,11 @@ class Cluster final : public ReplicaListener {
   Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink);
   ~Cluster() override;
 
-  // A request arrives now.
-  void arrive(ArrivingRequest request);
+  // A request arrives now. Returns it while it lives; nothing when it is turned away at once.
+  std::optional<RequestRef> arrive(ArrivingRequest request);
+  // The client of a live request leaves. Its blocks are free when the step that it is in is over, or, where a
+  // memory tier is being read or written for it, when that has ended. May end the request at once.
+  void cancel(RequestRef ref);
 
   // A replica fails: what it computes and holds is lost, and what was there or on its way from there goes
   // back to the router, to be computed again at a replica that is up, behind the output tokens that the
@@ -182,6 +185,7 @@ class Cluster final : public ReplicaListener {
   void prefill_ended(RequestRef ref) override;
   void prompt_computed(ReplicaId id, RequestRef ref) override;
   void finished(ReplicaId id, RequestRef ref) override;
+  void cancelled(ReplicaId id, RequestRef ref) override;
   void room_freed(ReplicaId id) override;
   void stalled(ReplicaId id) override;
   void went_idle(ReplicaId id) override;
@@ -200,6 +204,11 @@ class Cluster final : public ReplicaListener {
   // Its decode replica has failed; all of the KV cache is still at the prefill replica, or in a pool.
   void lose_destination(RequestRef ref);
   void cancel_flows(RequestRef ref);
+  // Whether its KV cache has left the prefill replica and any memory pool.
+  static bool has_moved(const Request& request) { return request.left_prefill && request.in_pool == 0; }
+  // Ends a cancelled request that holds nothing any more at the replica where it was.
+  void end_cancelled(RequestRef ref);
+  void tell_cancelled(RequestRef ref);        // and removes it
   bool choose_destination(Request& request);  // false: no decode replica that is up can hold it
   bool reserve(RequestRef ref);
   // Starts the flows of `bytes` of a request's KV cache; `limit` caps the rate of all of them together.

@@ -140,6 +140,51 @@ void Replica::clear() {
   for (std::size_t i = 0; i < setup_.ranks; ++i) ranks_.emplace_back(setup_, requests_);
   balanced_for_ = 0;
   hand_offs_waiting_ = false;
+  cancelled_.clear();
+}
+
+void Replica::cancel(RequestRef ref) {
+  cancelled_.push_back(ref);
+  poke();
+}
+
+void Replica::drop_cancelled() {
+  if (cancelled_.empty()) return;
+  std::vector<RequestRef> left;
+  bool dropped = false;
+  for (const RequestRef ref : std::exchange(cancelled_, {})) {
+    if (drop(ref)) {
+      dropped = true;
+      listener_.cancelled(id_, ref);
+    } else {
+      left.push_back(ref);
+    }
+  }
+  cancelled_.insert(cancelled_.end(), left.begin(), left.end());
+  if (dropped) listener_.room_freed(id_);
+}
+
+// Between two spans.
+bool Replica::drop(RequestRef ref) {
+  Rank& rank = rank_of(ref);
+  Request& request = requests_[ref];
+  if (request.decoding) {
+    const TokenCount kv_length = rank.decode.leave(ref);
+    give_back(rank, request, held(request, kv_length));
+    return true;
+  }
+  if (const auto found = std::ranges::find(rank.waiting, ref); found != rank.waiting.end()) {
+    if (request.swapped && !request.swap_written) return false;
+    leave_queue(rank, static_cast<std::size_t>(found - rank.waiting.begin()));
+    lose(ref);
+    return true;
+  }
+  if (std::erase(rank.prefilling, ref) + std::erase(rank.fetched, ref) + std::erase(rank.ready, ref) +
+          std::erase(rank.paused, ref) ==
+      0)
+    return false;
+  give_back(rank, request, request.reserved);
+  return true;
 }
 
 void Replica::enqueue(RequestRef ref) {
@@ -330,6 +375,8 @@ void Replica::balance() {
 
 void Replica::start() {
   settle();
+  drop_cancelled();
+  if (span_.active) return;  // what the listener did with the room has started one
   plan();
   std::int64_t sequences = 0;
   bool prompts = false;
@@ -959,6 +1006,7 @@ bool Replica::finish_members(Rank& rank) {
     give_back(rank, request, held(request, computed));
     request.record.last_token = rank.last_decode_end;
     freed = true;
+    if (request.cancelled) std::erase(cancelled_, *ref);
     listener_.finished(id_, *ref);
   }
   return freed;
@@ -993,7 +1041,13 @@ bool Replica::finish_prompts(Rank& rank) {
       give_back(rank, request, request.reserved);
       request.record.last_token = now;
       freed = true;
+      if (request.cancelled) std::erase(cancelled_, ref);
       listener_.finished(id_, ref);
+    } else if (request.cancelled) {
+      give_back(rank, request, request.reserved);
+      freed = true;
+      std::erase(cancelled_, ref);
+      listener_.cancelled(id_, ref);
     } else if (request.leaves_after_prefill(id_)) {
       listener_.prefill_ended(ref);
     } else {

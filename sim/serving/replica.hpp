@@ -69,6 +69,8 @@ class ReplicaListener {
   virtual void prompt_computed(ReplicaId, RequestRef) = 0;
   // The last token is out and the blocks are free. The listener removes the request.
   virtual void finished(ReplicaId, RequestRef) = 0;
+  // The request was cancelled and its blocks are free. The listener removes the request.
+  virtual void cancelled(ReplicaId, RequestRef) = 0;
   // Blocks have become free, or may be given to hand-offs again. The listener may call take_inbound() of this
   // replica.
   virtual void room_freed(ReplicaId) = 0;
@@ -123,6 +125,10 @@ class Replica {
   void take_back(RequestRef ref);
   // Gives the blocks of a request taken by take_inbound() back: it will not come. reconsider() must follow.
   void drop_inbound(RequestRef ref);
+  // The client of a request that waits, is prefilled or decodes here has left: the request goes when the
+  // running step is over, or what comes for it from a memory tier is here. If its last token is out by then
+  // it counts as finished.
+  void cancel(RequestRef ref);
   // Blocks have become free from outside.
   void reconsider();
   // The replica fails. Its span ends now: of a decode the whole steps count that are over, all other work in
@@ -211,7 +217,9 @@ class Replica {
   Rank& rank_of(RequestRef ref) { return ranks_[requests_[ref].rank]; }
   void poke();   // something may be able to start
   void start();  // plans and starts the next span, or goes idle
-  void plan();   // what each rank does in the next step
+  void drop_cancelled();
+  bool drop(RequestRef ref);  // false: not now
+  void plan();                // what each rank does in the next step
   void balance();
   void cut();  // ends the running span at the next step boundary
   void schedule_end();
@@ -273,6 +281,7 @@ class Replica {
   std::size_t turn_ = 0;           // rank that comes first of those with equally many requests
   std::int64_t balanced_for_ = 0;  // steps in a row in which prompts waited for those of other ranks
   bool hand_offs_waiting_ = false;
+  std::vector<RequestRef> cancelled_;  // that are still here
 
   Span span_;
   Seconds computed_{};                   // the running span, if it streams; it ends when all KV is there too

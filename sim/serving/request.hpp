@@ -49,6 +49,8 @@ struct Request {
   bool streams_from_decode = false;        // the client sees its first token when its decode has begun
   bool decoding = false;                   // member of a DecodeBatch
   bool live = false;                       // in the RequestTable
+  bool entered = false;                    // the latency in front of the engine is over
+  bool cancelled = false;                  // its client has left; it goes as soon as it can
   bool admitted = false;                   // its first admission has been booked
   bool preempted = false;                  // where it is now
   bool left_prefill = false;               // its prefill replica has nothing of it any more
@@ -98,8 +100,11 @@ class RequestTable {
     request.prefill_target = request.record.prompt_tokens + request.generated;
   }
   void remove(RequestRef ref) {
-    requests_[ref].content.reset();
-    requests_[ref].live = false;
+    Request& request = requests_[ref];
+    request.content.reset();
+    request.live = false;
+    ++request.stay;  // what still comes for it comes too late
+    ++request.hand_off;
     free_.push_back(ref);
   }
   Request& operator[](RequestRef ref) { return requests_[ref]; }

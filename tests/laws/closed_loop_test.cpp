@@ -68,7 +68,8 @@ TEST_CASE("With infinite compute the task time is the sum of tool and think time
   for (std::size_t s = 0; s < 50; ++s) {
     CHECK(facts.sessions.at(s).outcome == SessionOutcome::finished);
     CHECK(ms(facts.sessions.at(s).task_time()) == Approx(sums[s]).epsilon(1e-6).margin(1e-6));
-    CHECK(ms(facts.sessions.at(s).spent.tool + facts.sessions.at(s).spent.think) == Approx(sums[s]).margin(1e-9));
+    CHECK(ms(facts.sessions.at(s).spent.tool + facts.sessions.at(s).spent.think) ==
+          Approx(sums[s]).margin(1e-9));
   }
 }
 
@@ -214,4 +215,44 @@ TEST_CASE("Sessions are the same in spans as step by step") {
     cached += spans.sessions.at(s).cached_tokens;
   }
   CHECK(cached > 1000);
+}
+
+TEST_CASE("A user who leaves frees his memory at the end of the step, and the next request takes it") {
+  // Room for 128 blocks of 16 tokens. A's prompt takes 1,920 tokens, B's 1,000. A leaves at 105 ms, in the
+  // middle of its fifth decode step.
+  Turn impatient = turn({}, 0, 0, 100, 1920);
+  impatient.patience = Seconds{105e-3};
+  const std::vector<ArrivingSession> sessions{{Seconds{0}, {{impatient, turn({0}, 1, 0)}}},
+                                              {Seconds{50e-3}, {{turn({}, 0, 0, 1, 1000)}}}};
+  for (const bool steps : {false, true}) {
+    const test::Facts facts = test::simulate_sessions(
+        replica("10 ms", "20 ms", R"(, "kv_capacity": "268.435456 MB")"), sessions, steps);
+    REQUIRE(facts.requests.size() == 2);
+    CHECK(facts.requests[0].outcome == Outcome::cancelled);
+    CHECK(ms(facts.requests[1].first_scheduled) == Approx(110));
+    CHECK(facts.counts.cancelled == 1);
+    CHECK(facts.sessions[0].outcome == SessionOutcome::cancelled);
+    CHECK(ms(facts.sessions[0].ended) == Approx(110));
+    CHECK(facts.sessions[1].outcome == SessionOutcome::finished);
+  }
+}
+
+TEST_CASE("A sibling branch wins: the join follows it, and the other branch is cancelled") {
+  //  0 < 1 (50 output tokens)         > 4, which follows the first
+  //      2 (3 ms) - 3 (planned behind)
+  Turn join = turn({1, 2}, 0, 2);
+  join.first_of_parents = true;
+  Turn slow_tool = turn({0}, 500, 0);
+  const std::vector<ArrivingSession> sessions{
+      {Seconds{0}, {{turn({}, 0, 0), turn({0}, 0, 0, 50), turn({0}, 3, 0), slow_tool, join}}}};
+  const test::Facts facts = test::simulate_sessions(replica("1 ms", "1 ms"), sessions);
+  // 1 is in the middle of its output, 3's tool still runs.
+  REQUIRE(facts.requests.size() == 4);
+  CHECK(facts.counts.cancelled == 1);
+  CHECK(facts.counts.finished == 3);
+  const SessionRecord& s = facts.sessions.at(0);
+  CHECK(s.outcome == SessionOutcome::finished);
+  CHECK(s.ended_turns == 3);
+  CHECK(ms(s.spent.tool + s.spent.think) == Approx(5));
+  CHECK(s.task_time().si < 10e-3);
 }

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 
+#include "experiments/scenario.hpp"
 #include "sim/base/no_progress.hpp"
 #include "sim/base/random.hpp"
 #include "tests/support/harness.hpp"
@@ -342,6 +343,57 @@ TEST_CASE(
   CHECK(all.swaps > 50);
   CHECK(all.fetched_tokens > 100'000);
   CHECK(handed_off > 1000);
+}
+
+TEST_CASE(
+    "Users leave in the middle of everything: each request ends once, finished or cancelled, and nothing of "
+    "it stays, in spans as step by step") {
+  std::int64_t cancelled = 0;
+  std::int64_t finished = 0;
+  std::int64_t retries = 0;
+  ReplicaUsage all;
+  RandomEngine random = random_stream(11, "patience");
+  FailingClusters clusters(5);
+  for (int round = 0; round < 200; ++round) {
+    INFO("round " << round);
+    const FailingClusters::Drawn drawn = clusters.next("fluid", round);
+    const TemporaryFile trace(drawn.trace);
+    std::string scenario = drawn.scenario;
+    scenario.replace(scenario.find("TRACE"), 5, trace.path().string());
+    INFO(scenario);
+    std::vector<test::ArrivingSession> sessions;
+    const auto source = read_scenario(parse_config(scenario, "test"), "test").workload->open(1);
+    while (const auto request = source->next()) {
+      Turn turn;
+      turn.prompt_tokens = request->prompt_tokens;
+      turn.output_tokens = request->output_tokens;
+      turn.content = request->content;
+      // No date may be that of a step's end.
+      turn.patience = Seconds{std::exp(static_cast<double>(random() % 100'000) / 12'000) * 20e-3 + 0.137e-7};
+      sessions.push_back({.arrival = request->arrival, .session = {{turn}}});
+    }
+    const test::Facts spans = test::simulate_sessions(scenario, sessions);
+    REQUIRE(spans.requests.size() == 60);
+    std::vector<int> seen(60);
+    for (const RequestRecord& r : spans.requests) ++seen.at(r.session);
+    CHECK(seen == std::vector<int>(60, 1));
+    cancelled += spans.counts.cancelled;
+    finished += spans.counts.finished;
+    retries += spans.counts.retries;
+    for (const ReplicaUsage& usage : spans.usage) all += usage;
+    const test::Facts steps = test::simulate_sessions(scenario, sessions, true);
+    REQUIRE(steps.requests.size() == 60);
+    for (std::size_t s = 0; s < 60; ++s) {
+      INFO("session " << s);
+      REQUIRE(steps.sessions[s].outcome == spans.sessions[s].outcome);
+      REQUIRE(std::abs((steps.sessions[s].ended - spans.sessions[s].ended).si) < 1e-6);
+    }
+  }
+  CHECK(cancelled > 1000);
+  CHECK(finished > 1000);
+  CHECK(retries > 100);
+  CHECK(all.preemptions > 50);
+  CHECK(all.swaps > 20);
 }
 
 TEST_CASE("Failures of replicas that are not there are refused with those that are", "[bad-input]") {

@@ -104,7 +104,7 @@ Facts simulate(Scenario scenario, Source& source, bool single_steps, bool audit)
   simulation.run([&](Seconds) {
     for (std::size_t i = 0; audit && i < cluster.replicas().size(); ++i) cluster.replicas()[i]->audit();
     if (audit && cluster.tiers() != nullptr) cluster.tiers()->audit();
-    return (failures || replica_failures) && feeder.ended() && cluster.is_empty() &&
+    return (failures || replica_failures || feeder.has_timers()) && feeder.ended() && cluster.is_empty() &&
            simulation.flows_in_flight() == 0;
   });
   cluster.settle();
