@@ -61,6 +61,7 @@ std::vector<NamedChoice> all_choices() {
   append_choices<BatchPolicy>("cluster.pools[].batching", choices);
   append_choices<ServiceModel>("cluster.pools[].service", choices);
   append_choices<EvictionPolicy>("cluster.pools[].prefix_cache.eviction", choices);
+  append_choices<RetentionPolicy>("cluster.pools[].prefix_cache.retention", choices);
   append_choices<SpillPolicy>("cluster.pools[].spill", choices);
   append_choices<RoutingPolicy>("cluster.router", choices);
   append_choices<AdmissionPolicy>("cluster.admission", choices);

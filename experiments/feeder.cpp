@@ -1,5 +1,6 @@
 #include "experiments/feeder.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/base/expect.hpp"
@@ -116,6 +117,12 @@ void Feeder::turn_arrives(std::uint64_t id, std::uint32_t turn) {
   live.stage = Stage::served;
   const Turn& plan = found->second.plan->turns[turn];
   const Seconds patience = plan.patience;
+  Seconds next_turn_in = kNever;
+  const LiveSession& opened = found->second;
+  for (std::uint32_t i = opened.first_child[turn]; i < opened.first_child[turn + 1]; ++i) {
+    const Turn& child = opened.plan->turns[opened.children[i]];
+    next_turn_in = std::min(next_turn_in, child.tool + child.think);
+  }
   const auto ref = cluster_.arrive({.id = requests_++,
                                     .kind = found->second.record.kind,
                                     .prompt_tokens = plan.prompt_tokens,
@@ -123,7 +130,9 @@ void Feeder::turn_arrives(std::uint64_t id, std::uint32_t turn) {
                                     .content = plan.content,
                                     .session = id,
                                     .turn = turn,
-                                    .previous = live.previous});
+                                    .previous = live.previous,
+                                    .previous_turn = live.previous_turn,
+                                    .next_turn_in = next_turn_in});
   if (!ref) return;  // its session may be gone
   live.ref = *ref;
   if (patience == kNever) return;
@@ -166,6 +175,7 @@ void Feeder::turn_ended(const RequestRecord& record) {
       const bool first = session.plan->turns[child].first_of_parents;
       if (next.stage != Stage::planned || (--next.waits_for > 0 && !first)) continue;
       next.previous = record.prefill_replica;
+      next.previous_turn = record.turn;
       next.spent = turn.spent;
       release(record.session, session, child);
       // Not at once: the cluster is in the middle of the event that ended this turn.

@@ -37,7 +37,8 @@ class Feeder {
     std::uint32_t waits_for = 0;  // parents that have not ended
     RequestRef ref = 0;           // while it is served
     ReplicaId previous;           // where the parent that ended last was prefilled
-    SessionTime spent;            // on the chain of turns that ended last, up to this one
+    std::uint32_t previous_turn = 0;
+    SessionTime spent;  // on the chain of turns that ended last, up to this one
   };
   struct LiveSession {
     std::shared_ptr<const Session> plan;

@@ -188,6 +188,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
 
   Simulation simulation(std::move(scenario.platform), scenario.network_solver);
   scenario.cluster.single_steps = options.single_steps;
+  scenario.cluster.priorities = scenario.priorities.of(source->kinds());
   Cluster cluster(std::move(scenario.cluster), simulation, recorder);
   scenario.cluster.seed = cluster.seed();
   if (Timeline* timeline = recorder.timeline())
@@ -211,8 +212,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   std::uint32_t events = 0;
   simulation.run([&](Seconds next) {
     // Links and replicas would fail for ever, and users' patience may outlast the work.
-    if ((failures || replica_failures || feeder.has_timers()) && feeder.ended() && cluster.is_empty() &&
-        simulation.flows_in_flight() == 0)
+    if ((failures || replica_failures || feeder.has_timers() || cluster.has_timers()) && feeder.ended() &&
+        cluster.is_empty() && simulation.flows_in_flight() == 0)
       return true;
     if (!warm && next >= scenario.horizon.warm_up) {
       simulation.pass_to(scenario.horizon.warm_up);

@@ -121,21 +121,69 @@ void check_parallelism(Reader& r, const ReplicaShape& shape) {
                               std::to_string(shape.model.num_experts) + " experts of " + shape.model.name);
 }
 
+std::size_t kind_index(const std::vector<std::string>& kinds, const std::string& name,
+                       const std::string& origin) {
+  const auto found = std::ranges::find(kinds, name);
+  if (found == kinds.end()) {
+    const std::vector<std::string_view> known(kinds.begin(), kinds.end());
+    throw ConfigError(origin + "kind " + unknown_word(name, known));
+  }
+  return static_cast<std::size_t>(found - kinds.begin());
+}
+
+void read_priorities(Reader& cluster, Priorities& priorities) {
+  auto kinds = cluster.find_object("priorities");
+  if (!kinds) return;
+  priorities.origin = cluster.node().find("priorities")->where.text() + ": " + kinds->path() + ": ";
+  for (const std::string& name : kinds->keys())
+    priorities.named.emplace_back(name, kinds->get<std::int64_t>(name));
+  kinds->done();
+}
+
+void read_slo(Reader& r, Slo& slo) {
+  const auto read = [&](std::string_view key, std::optional<Seconds>& bound) {
+    if (const auto given = r.find<Seconds>(key, Range::positive)) bound = given;
+  };
+  read("ttft", slo.ttft);
+  read("tpot", slo.tpot);
+  read("e2el", slo.e2el);
+  read("task", slo.task);
+}
+
+void read_slos(Reader& r, Slos& slos) {
+  read_slo(r, slos.common);
+  if (auto kinds = r.find_object("kinds")) {
+    slos.origin = r.node().find("kinds")->where.text() + ": " + kinds->path() + ": ";
+    for (const std::string& name : kinds->keys()) {
+      auto kind = kinds->object(name);
+      if (!kind) continue;
+      Slo slo = slos.common;
+      read_slo(*kind, slo);
+      kind->done();
+      slos.named.emplace_back(name, slo);
+    }
+    kinds->done();
+  }
+  r.done();
+}
+
 // Of `"prefix_cache": { "eviction": "lru" }`; nothing where it is false, as by default.
-std::optional<EvictionPolicy> read_prefix_cache(Reader& r) {
+void read_prefix_cache(Reader& r, PoolSetup& pool) {
   constexpr std::string_view kKey = "prefix_cache";
   const ConfigNode* written = r.node().find(kKey);
   if (written == nullptr || written->kind == ConfigNode::Kind::boolean) {
     if (r.get_or<bool>(kKey, "false"))
       r.fail(kKey, R"(expects false, or an object such as { "eviction": "lru" })");
-    return std::nullopt;
+    return;
   }
   auto object = r.object(kKey);
-  if (!object) return std::nullopt;
+  if (!object) return;
   const auto eviction = object->variant("eviction", "lru");
-  auto policy = eviction ? OneOf<EvictionPolicy>::read(*eviction) : std::nullopt;
+  if (eviction) pool.eviction = OneOf<EvictionPolicy>::read(*eviction);
+  const auto retention = object->variant("retention", "evictable");
+  if (auto policy = retention ? OneOf<RetentionPolicy>::read(*retention) : std::nullopt)
+    pool.retention = *policy;
   object->done();
-  return policy;
 }
 
 // Whether the KV caches of prompts can be used again by others.
@@ -198,7 +246,7 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   pool.block_tokens = r.get_or<TokenCount>("block_tokens", "16", Range::positive);
   if (pool.block_tokens > kMostBlockTokens)
     r.fail("block_tokens", "must be at most " + std::to_string(kMostBlockTokens));
-  pool.eviction = read_prefix_cache(r);
+  read_prefix_cache(r, pool);
   read_pool_tiers(r, tiers, pool);
   r.done();
   if (!model || !accelerator || !policy || !service || !r.problems().empty()) return std::nullopt;
@@ -304,6 +352,7 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
   const auto hand_off_reader = cluster.variant("hand_off", "whole");
   const auto hand_off = hand_off_reader ? OneOf<HandOffPolicy>::read(*hand_off_reader) : std::nullopt;
   read_replica_failures(cluster, scenario);
+  read_priorities(cluster, scenario.priorities);
   cluster.done();
   if (!cluster.problems().empty()) return;
 
@@ -371,33 +420,6 @@ void check_failures(const Scenario& scenario, std::vector<Reader>& readers) {
   }
 }
 
-void read_slo(Reader& r, Slo& slo) {
-  const auto read = [&](std::string_view key, std::optional<Seconds>& bound) {
-    if (const auto given = r.find<Seconds>(key, Range::positive)) bound = given;
-  };
-  read("ttft", slo.ttft);
-  read("tpot", slo.tpot);
-  read("e2el", slo.e2el);
-  read("task", slo.task);
-}
-
-void read_slos(Reader& r, Slos& slos) {
-  read_slo(r, slos.common);
-  if (auto kinds = r.find_object("kinds")) {
-    slos.origin = r.node().find("kinds")->where.text() + ": " + kinds->path() + ": ";
-    for (const std::string& name : kinds->keys()) {
-      auto kind = kinds->object(name);
-      if (!kind) continue;
-      Slo slo = slos.common;
-      read_slo(*kind, slo);
-      kind->done();
-      slos.named.emplace_back(name, slo);
-    }
-    kinds->done();
-  }
-  r.done();
-}
-
 }  // namespace
 
 Scenario read_scenario(ConfigNode root, const std::string& name) {
@@ -445,15 +467,15 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
 
 std::vector<Slo> Slos::of(const std::vector<std::string>& kinds) const {
   std::vector<Slo> slos(kinds.size(), common);
-  for (const auto& [name, slo] : named) {
-    const auto found = std::ranges::find(kinds, name);
-    if (found == kinds.end()) {
-      const std::vector<std::string_view> known(kinds.begin(), kinds.end());
-      throw ConfigError(origin + "kind " + unknown_word(name, known));
-    }
-    slos[static_cast<std::size_t>(found - kinds.begin())] = slo;
-  }
+  for (const auto& [name, slo] : named) slos[kind_index(kinds, name, origin)] = slo;
   return slos;
+}
+
+std::vector<std::int64_t> Priorities::of(const std::vector<std::string>& kinds) const {
+  if (named.empty()) return {};
+  std::vector<std::int64_t> priorities(kinds.size());
+  for (const auto& [name, priority] : named) priorities[kind_index(kinds, name, origin)] = priority;
+  return priorities;
 }
 
 Scenario load_scenario(const std::filesystem::path& file, std::span<const std::string> overrides) {

@@ -34,6 +34,16 @@ struct Slos {
   std::vector<Slo> of(const std::vector<std::string>& kinds) const;
 };
 
+// Of kinds of request, 0 for those not named: the greater is served first.
+struct Priorities {
+  std::vector<std::pair<std::string, std::int64_t>> named;
+  std::string origin;
+
+  // [kind], for the kinds of a workload; empty when all are alike. Throws ConfigError for a name that is none
+  // of them.
+  std::vector<std::int64_t> of(const std::vector<std::string>& kinds) const;
+};
+
 // Which requests are measured: those that arrive in [warm_up, warm_up + measure). Without `measure`: all
 // after the warm-up. The workload ends with the measured window, and the run when the last request has left.
 struct Horizon {
@@ -63,6 +73,7 @@ struct Scenario {
   std::vector<ReplicaFailure> replica_failures;
   std::unique_ptr<Workload> workload;
   Slos slos;
+  Priorities priorities;
   Horizon horizon;
   std::vector<std::string> assumptions;  // constants that no measurement or datasheet stands behind
 };

@@ -59,6 +59,11 @@ class KvCache {
     if (tree_) tree_->unlock(held, now);
   }
 
+  // See PrefixTree. Returns the blocks evicted.
+  BlockCount drop(PrefixTree::NodeIndex end, const EvictionListener* listener = nullptr) {
+    return tree_ ? tree_->drop(end, listener) : 0;
+  }
+
   // Throws BrokenInvariant unless every block is accounted for once. For tests: O(cached prefixes).
   void audit() const;
 

@@ -248,6 +248,20 @@ void PrefixTree::evict(BlockCount wanted, const EvictionListener* listener) {
   }
 }
 
+BlockCount PrefixTree::drop(NodeIndex end, const EvictionListener* listener) {
+  const BlockCount before = evictable_;
+  const auto goes = [this](NodeIndex node) {
+    return node != kRoot && nodes_[node].locks == 0 && nodes_[node].children == 0;
+  };
+  if (listener != nullptr && goes(end)) (*listener)(path(end));
+  while (goes(end)) {
+    const NodeIndex parent = nodes_[end].parent;
+    remove(end);
+    end = parent;
+  }
+  return before - evictable_;
+}
+
 PromptContent PrefixTree::path(NodeIndex node) const {
   std::vector<NodeIndex> nodes;
   for (NodeIndex i = node; i != kRoot; i = nodes_[i].parent) nodes.push_back(i);

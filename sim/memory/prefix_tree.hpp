@@ -57,6 +57,10 @@ class PrefixTree {
   // Precondition: so many blocks are cached and not locked.
   void evict(BlockCount blocks, const EvictionListener* listener = nullptr);
 
+  // Evicts a branch from its end, where lock() or insert() had ended that have been given back since, up to
+  // where others branch off or use it. Returns the blocks evicted.
+  BlockCount drop(NodeIndex end, const EvictionListener* listener = nullptr);
+
   BlockCount locked() const { return locked_; }        // blocks in use by requests
   BlockCount evictable() const { return evictable_; }  // cached ones that are not
   std::size_t nodes() const { return nodes_.size() - spare_nodes_.size() - 1; }

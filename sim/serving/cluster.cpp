@@ -91,6 +91,7 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
                            .ranks = static_cast<std::size_t>(pool.shape.parallelism.dp_attention),
                            .fixed = fixed_footprint(*works_.back(), pool),
                            .prefix_cache = {},
+                           .retention = pool.retention,
                            .tiers = pool.tiers.empty() ? nullptr : tiers_.get(),
                            .fetch = pool.fetch,
                            .lookahead = pool.lookahead,
@@ -146,8 +147,14 @@ std::optional<RequestRef> Cluster::arrive(ArrivingRequest arriving) {
     return std::nullopt;
   }
   const RequestRef ref = requests_.add(record, std::move(arriving.content));
-  const std::uint32_t stay = requests_[ref].stay;
+  Request& request = requests_[ref];
+  if (!setup_.priorities.empty()) request.priority = setup_.priorities[record.kind];
+  request.next_turn_in = arriving.next_turn_in;
+  if (arriving.previous.valid()) request.previous_turn = arriving.previous_turn;
+  const std::uint32_t stay = request.stay;
   place(ref, way);
+  // Not before: it may take what was kept for it.
+  if (arriving.previous.valid()) replica(arriving.previous).unpin(record.session, arriving.previous_turn);
   return requests_[ref].stay == stay ? std::optional(ref) : std::nullopt;
 }
 
@@ -224,6 +231,11 @@ std::optional<Route> Cluster::route(RoutedRequest request, const PromptContent* 
   for (std::size_t i = 0; i < replicas_.size() && std::holds_alternative<MixedPool>(setup_.router); ++i)
     loads_[i].queued = replicas_[i]->waiting() > 0;
   return std::visit([&](auto& router) { return router.route(request, loads_); }, setup_.router);
+}
+
+bool Cluster::has_timers() const {
+  return std::ranges::any_of(
+      setup_.pools, [](const PoolSetup& pool) { return std::holds_alternative<Pin>(pool.retention); });
 }
 
 bool Cluster::can_ever_hold(const RoutedRequest& request) const {

@@ -29,6 +29,7 @@ struct PoolSetup {
   TokenCount block_tokens = 16;
   std::optional<EvictionPolicy> eviction;  // of cached prefixes; none: nothing is cached
   std::vector<std::uint32_t> tiers;        // below its memory, of the cluster's, the nearest first
+  RetentionPolicy retention;
   FetchRule fetch = FetchRule::cheaper;
   std::int64_t lookahead = 16;
   SpillPolicy spill;
@@ -116,6 +117,7 @@ struct ClusterSetup {
   HandOffRoutes routes;
   std::vector<MemoryTierSetup> tiers;
   std::vector<std::vector<TierAccess>> tier_access;  // [replica], in the order of its pool's tiers
+  std::vector<std::int64_t> priorities;              // [kind of request]; empty: all alike
   std::uint64_t seed = 1;
   bool single_steps = false;  // reference mode: spans of one step
 };
@@ -136,6 +138,8 @@ struct ArrivingRequest {
   std::uint64_t session = kNoSession;
   std::uint32_t turn = 0;
   ReplicaId previous{};  // where the turn before was prefilled
+  std::uint32_t previous_turn = 0;
+  Seconds next_turn_in = kNever;  // after its end, at the earliest; kNever: none comes
 };
 
 // Replicas of all pools, the router in front of them, and the hand-offs between them.
@@ -176,6 +180,8 @@ class Cluster final : public ReplicaListener {
   std::string name(ReplicaId id) const;  // "decode[2]"
   const RequestCounts& counts() const { return counts_; }
   bool is_empty() const { return requests_.live() == 0; }
+  // Whether what is left on the agenda may be the ends of pins.
+  bool has_timers() const;
   // Throws NoProgress when requests are left although no event is, and BrokenInvariant unless every block is
   // free.
   void expect_empty() const;

@@ -141,6 +141,51 @@ void Replica::clear() {
   balanced_for_ = 0;
   hand_offs_waiting_ = false;
   cancelled_.clear();
+  pins_.clear();
+  expiries_.clear();
+}
+
+// The pins of a replica end in the order in which they began.
+void Replica::pin_expires(std::uint64_t number) {
+  if (expiries_.empty() || expiries_.front().number != number) return;  // the replica has failed since
+  const Expiry expiry = expiries_.front();
+  expiries_.pop_front();
+  const auto found = pins_.find({expiry.session, expiry.turn});
+  if (found != pins_.end() && found->second.number == number) unpin(expiry.session, expiry.turn);
+}
+
+void Replica::unpin(std::uint64_t session, std::uint32_t turn) {
+  const auto found = pins_.find({session, turn});
+  if (found == pins_.end()) return;
+  settle();
+  const PinnedContext pinned = found->second;
+  pins_.erase(found);
+  ranks_[pinned.rank].kv.unlock(pinned.prefix, simulation_.now());
+  listener_.room_freed(id_);
+  poke();
+}
+
+void Replica::end_stay(Rank& rank, Request& request, BlockCount blocks) {
+  const PrefixTree::NodeIndex prefix = request.prefix;
+  if (request.next_turn_in == kNever || prefix == PrefixTree::kRoot ||
+      std::holds_alternative<KeepEvictable>(setup_.retention))
+    return give_back(rank, request, blocks);
+  if (const Pin* pin = std::get_if<Pin>(&setup_.retention)) {
+    if (!pin->predicted || request.next_turn_in <= pin->ttl) {
+      pins_[{request.record.session, request.record.turn}] = {request.rank, prefix, ++pinned_};
+      request.prefix = PrefixTree::kRoot;  // it keeps the lock
+      expiries_.push_back({request.record.session, request.record.turn, pinned_});
+      simulation_.after(pin->ttl, [this, number = pinned_] { pin_expires(number); });
+    }
+    return give_back(rank, request, blocks);
+  }
+  give_back(rank, request, blocks);
+  const EvictionListener pass_on = [this](PromptContent path) {
+    setup_.tiers->evicted(id_, 0, std::move(path));
+  };
+  const bool demotes = std::holds_alternative<Demote>(setup_.retention) && setup_.tiers != nullptr &&
+                       setup_.tiers->takes_evicted(id_);
+  usage_.evicted_blocks += rank.kv.drop(prefix, demotes ? &pass_on : nullptr);
 }
 
 void Replica::cancel(RequestRef ref) {
@@ -194,7 +239,20 @@ void Replica::enqueue(RequestRef ref) {
   turn_ = (least + 1) % ranks_.size();
   requests_[ref].rank = static_cast<std::uint32_t>(least);
   Rank& rank = ranks_[least];
-  rank.waiting.push_back(ref);
+  // Behind its equals, and all that were in memory. What returns to its context goes first, since that takes
+  // the room that others would need.
+  Request& request = requests_[ref];
+  request.returns = request.previous_turn && pins_.contains({request.record.session, *request.previous_turn});
+  auto place = rank.waiting.end();
+  while (place != rank.waiting.begin()) {
+    const Request& before = requests_[*std::prev(place)];
+    if (before.preempted || before.returns > request.returns ||
+        (before.returns == request.returns && before.priority >= request.priority))
+      break;
+    --place;
+  }
+  const bool first = place == rank.waiting.begin();
+  rank.waiting.insert(place, ref);
   if (setup_.tiers != nullptr && static_cast<std::int64_t>(rank.waiting.size()) <= setup_.lookahead &&
       span_.active) {
     const std::int64_t fetching = rank.fetching;
@@ -202,7 +260,7 @@ void Replica::enqueue(RequestRef ref) {
     if (rank.fetching > fetching) cut();  // the span was sized for the blocks that were free
   }
   // Behind another request that could not be admitted nothing changes before that one is.
-  if (rank.waiting.size() == 1 || !span_.active) poke();
+  if (first || !span_.active) poke();
 }
 
 // Where the next request goes: to the rank with the fewest.
@@ -268,7 +326,7 @@ void Replica::arrive(RequestRef ref) {
 void Replica::release(RequestRef ref) {
   settle();
   copy_down(requests_[ref], requests_[ref].prefill_target, TierWrite::write_on_completion);
-  give_back(rank_of(ref), requests_[ref], requests_[ref].reserved);
+  end_stay(rank_of(ref), requests_[ref], requests_[ref].reserved);
   listener_.room_freed(id_);  // hand-offs that wait for this room came before the prompts that wait here
   poke();
 }
@@ -1003,7 +1061,7 @@ bool Replica::finish_members(Rank& rank) {
     const TokenCount computed = rank.decode.kv_length(*ref);
     keep(rank, request, computed);
     copy_down(request, computed, TierWrite::write_on_completion);
-    give_back(rank, request, held(request, computed));
+    end_stay(rank, request, held(request, computed));
     request.record.last_token = rank.last_decode_end;
     freed = true;
     if (request.cancelled) std::erase(cancelled_, *ref);
@@ -1038,7 +1096,7 @@ bool Replica::finish_prompts(Rank& rank) {
     request.last_token = now;
     if (request.remaining() == 0) {
       copy_down(request, request.prefill_target, TierWrite::write_on_completion);
-      give_back(rank, request, request.reserved);
+      end_stay(rank, request, request.reserved);
       request.record.last_token = now;
       freed = true;
       if (request.cancelled) std::erase(cancelled_, ref);
@@ -1119,7 +1177,7 @@ std::string Replica::room_for(RequestRef ref) const {
 }
 
 void Replica::expect_empty() const {
-  expect(kv_used() == 0, "KV blocks are held after the last request");
+  expect(kv_used() == 0 || !pins_.empty(), "KV blocks are held after the last request");
   expect(std::ranges::all_of(ranks_, [](const Rank& r) { return r.requests() == 0 && r.awaited == 0; }),
          "requests are left in a replica after the last event");
 }

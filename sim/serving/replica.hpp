@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@
 #include "sim/serving/decode_batch.hpp"
 #include "sim/serving/memory_tiers.hpp"
 #include "sim/serving/request.hpp"
+#include "sim/serving/retention.hpp"
 #include "sim/serving/spill.hpp"
 
 namespace disagg {
@@ -89,6 +91,7 @@ struct ReplicaSetup {
   std::size_t ranks = 1;  // data-parallel attention ranks
   FixedFootprint fixed{};
   std::optional<PrefixCacheRules> prefix_cache;
+  RetentionPolicy retention;
   MemoryTiers* tiers = nullptr;  // none, or some that hold copies of prefixes
   FetchRule fetch = FetchRule::cheaper;
   std::int64_t lookahead = 1;               // waiting requests for which fetches may start early
@@ -129,6 +132,8 @@ class Replica {
   // running step is over, or what comes for it from a memory tier is here. If its last token is out by then
   // it counts as finished.
   void cancel(RequestRef ref);
+  // The turn after this one has come, here or elsewhere: what is pinned for it can be evicted.
+  void unpin(std::uint64_t session, std::uint32_t turn);
   // Blocks have become free from outside.
   void reconsider();
   // The replica fails. Its span ends now: of a decode the whole steps count that are over, all other work in
@@ -243,6 +248,9 @@ class Replica {
   std::size_t next_rank() const;
   void take(Rank& rank, BlockCount blocks);
   void give_back(Rank& rank, Request& request, BlockCount blocks);
+  // The same at the end of a turn, of whose context the retention policy decides.
+  void end_stay(Rank& rank, Request& request, BlockCount blocks);
+  void pin_expires(std::uint64_t number);
   bool keep(Rank& rank, Request& request, TokenCount tokens);  // whether blocks became free
   void start_decode();
   void start_step();
@@ -282,6 +290,19 @@ class Replica {
   std::int64_t balanced_for_ = 0;  // steps in a row in which prompts waited for those of other ranks
   bool hand_offs_waiting_ = false;
   std::vector<RequestRef> cancelled_;  // that are still here
+  struct PinnedContext {
+    std::size_t rank;
+    PrefixTree::NodeIndex prefix;
+    std::uint64_t number;
+  };
+  struct Expiry {
+    std::uint64_t session;
+    std::uint32_t turn;
+    std::uint64_t number;  // of the pin
+  };
+  std::map<std::pair<std::uint64_t, std::uint32_t>, PinnedContext> pins_;  // by session and turn
+  std::deque<Expiry> expiries_;
+  std::uint64_t pinned_ = 0;
 
   Span span_;
   Seconds computed_{};                   // the running span, if it streams; it ends when all KV is there too

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,10 @@ using RequestRef = std::uint32_t;
 // A request while it lives in the cluster.
 struct Request {
   RequestRecord record;
+  std::int64_t priority = 0;                     // the greater goes first
+  std::optional<std::uint32_t> previous_turn;    // of its session, that ended last before it
+  bool returns = false;                          // to a context that is pinned for it
+  Seconds next_turn_in = kNever;                 // after its end, as the workload has it; kNever: none comes
   std::shared_ptr<const PromptContent> content;  // none: what the prompt says is not known
   TokenCount generated = 0;  // output tokens produced before its current stay in a DecodeBatch
   TokenCount prefill_target =
@@ -94,6 +99,9 @@ class RequestTable {
     request.record = before.record;
     request.record.prefill_replica = request.record.decode_replica = {};
     request.content = before.content;
+    request.priority = before.priority;
+    request.previous_turn = before.previous_turn;
+    request.next_turn_in = before.next_turn_in;
     request.admitted = before.admitted;
     request.last_token = before.last_token;
     request.generated = before.streams_from_decode ? 0 : before.generated;

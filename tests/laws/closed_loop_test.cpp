@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -19,7 +21,7 @@ std::string replica(const std::string& prefill, const std::string& decode, const
       "service": { "kind": "table", "tokens": [1, 100000], "prefill": [")" +
          prefill + R"(", ")" + prefill + R"("], "decode": [")" + decode + R"(", ")" + decode + R"("] })" +
          (more.find("replicas") == std::string::npos ? R"(, "replicas": 1)" : "") + more + " } ]" + cluster +
-         R"( }, "workload": { "kind": "synthetic", "arrivals": { "kind": "closed-loop", "concurrency": 1 },
+         R"( }, "network": { "solver": "fluid" }, "workload": { "kind": "synthetic", "arrivals": { "kind": "closed-loop", "concurrency": 1 },
       "requests": 1, "prompt_tokens": 10, "output_tokens": 10 } })";
 }
 
@@ -255,4 +257,79 @@ TEST_CASE("A sibling branch wins: the join follows it, and the other branch is c
   CHECK(s.ended_turns == 3);
   CHECK(ms(s.spent.tool + s.spent.think) == Approx(5));
   CHECK(s.task_time().si < 10e-3);
+}
+
+TEST_CASE("Interactive requests pass background ones that wait, and never each other") {
+  // One prompt a step. Four of the background come first; the two users' requests go before the three that
+  // wait.
+  std::vector<ArrivingSession> sessions;
+  for (int i = 0; i < 6; ++i)
+    sessions.push_back({Seconds{1e-3 * i}, {{turn({}, 0, 0, 1, 4000)}}, i < 4 ? 1U : 0U});
+  const auto order = [&](const std::string& priorities) {
+    const test::Facts facts = test::simulate_sessions(
+        replica("10 ms", "20 ms", R"(, "batching": { "kind": "chunked", "chunk_tokens": 4000 })", priorities),
+        sessions);
+    std::vector<std::uint64_t> ids(6);
+    for (const RequestRecord& r : facts.requests)
+      ids.at(static_cast<std::size_t>(std::lround(ms(r.first_scheduled) / 10))) = r.id;
+    return ids;
+  };
+  CHECK(order("") == std::vector<std::uint64_t>{0, 1, 2, 3, 4, 5});
+  CHECK(order(R"(, "priorities": { "chat": 1 })") == std::vector<std::uint64_t>{0, 4, 5, 1, 2, 3});
+  CHECK(order(R"(, "priorities": { "coding": -3 })") == std::vector<std::uint64_t>{0, 4, 5, 1, 2, 3});
+}
+
+TEST_CASE("What becomes of a context while its tool runs: evicted by others, pinned, demoted or dropped") {
+  // Room for 256 blocks. A's context of 2,400 tokens would be evicted by B's prompt of 3,200, which comes
+  // while A's tool runs for a second.
+  Turn first = turn({}, 0, 0, 1, 2400);
+  Turn second = turn({0}, 1000, 0, 1, 2480);
+  first.content = context(1'000'000, 2401);
+  second.content = context(1'000'000, 2481);
+  Turn other = turn({}, 0, 0, 1, 3200);
+  other.content = context(9'000'000, 3201);
+  const std::vector<ArrivingSession> sessions{{Seconds{0}, {{first, second}}}, {Seconds{0.5}, {{other}}}};
+  const auto run = [&](const std::string& retention, const std::string& tiers = "",
+                       const std::string& memory = "") {
+    return test::simulate_sessions(
+        replica(
+            "10 ms", "20 ms",
+            R"(, "kv_capacity": "536.870912 MB", "prefix_cache": { "retention": )" + retention + " }" + tiers,
+            memory),
+        sessions);
+  };
+  const auto second_of = [](const test::Facts& facts) {
+    for (const RequestRecord& r : facts.requests)
+      if (r.turn == 1) return r;
+    throw std::logic_error("no second turn");
+  };
+  const auto other_of = [](const test::Facts& facts) {
+    for (const RequestRecord& r : facts.requests)
+      if (r.session == 1) return r;
+    throw std::logic_error("no other session");
+  };
+  // B takes 200 blocks, for which 94 of A's 150 are evicted: 56 of them stay.
+  const test::Facts evictable = run(R"("evictable")");
+  CHECK(second_of(evictable).cached_tokens == 56 * 16);
+  CHECK(ms(other_of(evictable).first_scheduled) == Approx(500));
+  // Pinned, B waits until A's second turn has come, or the time is over.
+  const test::Facts pinned = run(R"({ "kind": "pin", "ttl": "5 s" })");
+  CHECK(second_of(pinned).cached_tokens == 2400);
+  CHECK(ms(other_of(pinned).first_scheduled) == Approx(1020));
+  const test::Facts brief = run(R"({ "kind": "pin", "ttl": "700 ms" })");
+  CHECK(second_of(brief).cached_tokens == 56 * 16);
+  CHECK(ms(other_of(brief).first_scheduled) == Approx(710));
+  // An oracle does not even try.
+  const test::Facts predicted = run(R"({ "kind": "pin", "ttl": "700 ms", "when": "predicted" })");
+  CHECK(ms(other_of(predicted).first_scheduled) == Approx(500));
+  const test::Facts dropped = run(R"("drop")");
+  CHECK(second_of(dropped).cached_tokens == 0);
+  const std::string tiers = R"(, "tiers": ["dram"], "fetch": "always")";
+  const std::string memory =
+      R"(, "memory_pools": [ { "name": "dram", "scope": "replica", "capacity": "2 GB", "port_read": "64 GB/s",
+        "port_write": "64 GB/s", "latency": "1 ms", "write": "write-back" } ])";
+  const test::Facts demoted = run(R"("demote")", tiers, memory);
+  CHECK(second_of(demoted).cached_tokens == 0);
+  CHECK(second_of(demoted).fetched_tokens == 2400);
+  CHECK(second_of(run(R"("drop")", tiers, memory)).fetched_tokens == 0);
 }

@@ -93,6 +93,7 @@ Facts simulate(Scenario scenario, Source& source, bool single_steps, bool audit)
   Keeper keeper;
   Simulation simulation(std::move(scenario.platform), scenario.network_solver);
   scenario.cluster.single_steps = single_steps;
+  scenario.cluster.priorities = scenario.priorities.of(source.kinds());
   Cluster cluster(std::move(scenario.cluster), simulation, keeper);
   const Feeder feeder(source, scenario.horizon.end(), simulation, cluster,
                       [&](const SessionRecord& session) { keeper.facts.sessions.push_back(session); });
@@ -104,7 +105,7 @@ Facts simulate(Scenario scenario, Source& source, bool single_steps, bool audit)
   simulation.run([&](Seconds) {
     for (std::size_t i = 0; audit && i < cluster.replicas().size(); ++i) cluster.replicas()[i]->audit();
     if (audit && cluster.tiers() != nullptr) cluster.tiers()->audit();
-    return (failures || replica_failures || feeder.has_timers()) && feeder.ended() && cluster.is_empty() &&
+    return (failures || replica_failures || feeder.has_timers() || cluster.has_timers()) && feeder.ended() && cluster.is_empty() &&
            simulation.flows_in_flight() == 0;
   });
   cluster.settle();
