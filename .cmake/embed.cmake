@@ -21,7 +21,8 @@ endfunction()
 # sim/hardware/catalog.json becomes hardware_catalog, and so on.
 set(declarations "")
 set(definitions "")
-file(GLOB catalogs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/sim/*/catalog.json)
+file(GLOB catalogs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/sim/*/catalog.json
+     ${PROJECT_SOURCE_DIR}/workloads/catalog.json)
 foreach(file IN LISTS catalogs)
   cmake_path(GET file PARENT_PATH folder)
   cmake_path(GET folder FILENAME name)

@@ -13,6 +13,7 @@
 #include "experiments/calibrate.hpp"
 #include "experiments/compare.hpp"
 #include "experiments/fit_software.hpp"
+#include "experiments/inspect_workload.hpp"
 #include "experiments/interrupt.hpp"
 #include "experiments/list.hpp"
 #include "experiments/paper_figures.hpp"
@@ -41,7 +42,8 @@ struct Options {
   std::vector<std::string> axes, columns;
   std::vector<std::string> by, limits, fit;
   std::string fit_mode = "agg";
-  std::string folder, csv, what, accelerator, output, models, recipes, constants, constants_of, figures;
+  std::string folder, csv, what, trace_kind, accelerator, output, models, recipes, constants, constants_of,
+      figures;
   std::string software = "eager-2023", validation_kind = "serving";
   std::size_t folds = 5;
   RooflineOptions roofline;
@@ -187,6 +189,36 @@ int demo(Options o) {
       << "\nIn " << o.folder
       << "/ are for each side: summary.json, requests.csv, timeseries.csv, links.csv, replicas.csv and\n"
       << "timeline.json (open it at ui.perfetto.dev).\n";
+  return exit_code::kDone;
+}
+
+int inspect_workload(const Options& o) {
+  const auto source = open_workload(o.scenarios.front(), o.trace_kind, o.overrides);
+  const ordered_json inspection = inspect(*source);
+  if (o.json) {
+    std::cout << inspection.dump(2) << '\n';
+  } else {
+    print_inspection(inspection, std::cout);
+  }
+  return exit_code::kDone;
+}
+
+int convert_workload(const Options& o) {
+  const auto source = open_workload(o.scenarios.front(), o.trace_kind, o.overrides);
+  // Under another name until it is whole.
+  const std::filesystem::path part = o.output + ".part";
+  std::ofstream out(part);
+  if (!out) throw ConfigError("-o " + o.output + ": cannot be written");
+  try {
+    const std::int64_t rows = write_sessions(*source, out);
+    finish_writing(out, part);
+    std::filesystem::rename(part, o.output);
+    if (!o.quiet) std::cerr << rows << " calls are in " << o.output << '\n';
+  } catch (...) {
+    std::error_code ignored;
+    std::filesystem::remove(part, ignored);
+    throw;
+  }
   return exit_code::kDone;
 }
 
@@ -489,6 +521,31 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   add_common(validate_app);
 
+  CLI::App* workload_app = add("workload", "Look into workloads and traces, and write them as one format",
+                               "disagg workload inspect scenario.json");
+  workload_app->require_subcommand(1);
+  const auto add_workload = [&](const char* name, const char* what, const char* example) {
+    CLI::App* command = workload_app->add_subcommand(name, what);
+    command->footer(std::string("Example:\n  ") + example);
+    command->add_option("file", o.scenarios, "A scenario, for its workload, or with --kind a trace")
+        ->required()
+        ->expected(1);
+    command->add_option("--kind", o.trace_kind,
+                        "What the file is, if no scenario: the \"kind\" of a workload");
+    add_set(command);
+    command->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
+    return command;
+  };
+  CLI::App* inspect_app =
+      add_workload("inspect", "Statistics: turns, tokens, gaps, reuse with an unlimited cache, offered load",
+                   "disagg workload inspect sessions/ --kind kv-cache-tester \\\n"
+                   "      --set workload.arrivals.kind=closed-loop --set workload.arrivals.concurrency=1");
+  inspect_app->add_flag("--json", o.json, "Print JSON instead of tables");
+  CLI::App* convert_app =
+      add_workload("convert", "Write any workload, generated ones too, as sessions in JSON lines",
+                   "disagg workload convert scenario.json -o sessions.jsonl");
+  convert_app->add_option("-o,--output", o.output, "The file to write")->required();
+
   CLI::App* list_app =
       add("list", "Show what scenarios can name, and all fitted numbers", "disagg list models --json");
   list_app->add_option("what", o.what,
@@ -563,10 +620,16 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   demo_app->add_flag("-q,--quiet", o.quiet, "No progress on stderr");
 
-  return {{run_app, [&] { return run(o); }},           {compare_app, [&] { return compare(o); }},
-          {sweep_app, [&] { return sweep(o); }},       {validate_app, [&] { return validate(o); }},
-          {list_app, [&] { return list(o); }},         {calibrate_app, [&] { return calibrate_kernels(o); }},
-          {roofline_app, [&] { return roofline(o); }}, {topology_app, [&] { return topology(o); }},
+  return {{run_app, [&] { return run(o); }},
+          {compare_app, [&] { return compare(o); }},
+          {sweep_app, [&] { return sweep(o); }},
+          {validate_app, [&] { return validate(o); }},
+          {list_app, [&] { return list(o); }},
+          {workload_app,
+           [&, inspect_app] { return inspect_app->parsed() ? inspect_workload(o) : convert_workload(o); }},
+          {calibrate_app, [&] { return calibrate_kernels(o); }},
+          {roofline_app, [&] { return roofline(o); }},
+          {topology_app, [&] { return topology(o); }},
           {demo_app, [&] { return demo(o); }}};
 }
 

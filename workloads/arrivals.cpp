@@ -15,8 +15,10 @@ double read_between(Reader& r, std::string_view key, double low, double high, st
   return value;
 }
 
+// Of requests or, where the workload is one of sessions, of these.
 PerSecond read_rate(Reader& r) {
-  return {read_between(r, "requests_per_second", 1e-9, 1e9, "must be between 1e-9 and 1e9")};
+  const std::string_view key = r.has("sessions_per_second") ? "sessions_per_second" : "requests_per_second";
+  return {read_between(r, key, 1e-9, 1e9, "must be between 1e-9 and 1e9")};
 }
 
 }  // namespace

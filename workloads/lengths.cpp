@@ -105,6 +105,28 @@ TokenCount EmpiricalLength::draw(RandomEngine& engine) const {
   return std::llround(low.tokens + part * (high.tokens - low.tokens));
 }
 
+MixedLength MixedLength::read(Reader& r) {
+  MixedLength length;
+  for (Reader& part : r.objects("parts")) {
+    const auto weight = part.get<double>("weight", Range::positive);
+    length.parts.push_back({weight, LognormalLength::read(part)});
+    part.done();
+  }
+  if (r.has("parts") && length.parts.empty()) r.fail("parts", "is empty");
+  return length;
+}
+
+TokenCount MixedLength::draw(RandomEngine& engine) const {
+  double whole = 0;
+  for (const Part& part : parts) whole += part.weight;
+  double at = whole * boost::random::uniform_01<double>()(engine);
+  for (const Part& part : parts) {
+    if (at < part.weight) return part.length.draw(engine);
+    at -= part.weight;
+  }
+  return parts.back().length.draw(engine);
+}
+
 Length read_length(Reader& r, std::string_view key) {
   const ConfigNode* value = r.node().find(key);
   if (value != nullptr && value->kind == ConfigNode::Kind::number) return FixedLength{read_tokens(r, key)};

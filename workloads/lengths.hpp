@@ -63,7 +63,23 @@ struct EmpiricalLength {
   TokenCount draw(RandomEngine& engine) const;
 };
 
-using Length = std::variant<FixedLength, UniformLength, LognormalLength, EmpiricalLength>;
+// Lognormals, each drawn with a probability in proportion to its weight.
+struct MixedLength {
+  static constexpr std::string_view kind = "mixture";
+  static constexpr std::string_view summary =
+      "\"parts\": lognormals with \"weight\", \"median\", \"sigma\", \"low\", \"high\"";
+
+  struct Part {
+    double weight = 1;
+    LognormalLength length;
+  };
+  std::vector<Part> parts;
+
+  static MixedLength read(Reader& r);
+  TokenCount draw(RandomEngine& engine) const;
+};
+
+using Length = std::variant<FixedLength, UniformLength, LognormalLength, EmpiricalLength, MixedLength>;
 
 // The distribution under `key`; a problem in the reader when it cannot be used.
 Length read_length(Reader& r, std::string_view key);

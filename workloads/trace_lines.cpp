@@ -4,6 +4,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "workloads/compressed_file.hpp"
+
 namespace disagg {
 namespace {
 
@@ -48,12 +50,13 @@ std::string in_quotes(std::string_view text) { return "'" + printable(text) + "'
 TraceLines::TraceLines(const std::filesystem::path& file, std::string_view format)
     : file_(file), format_(format), buffer_(std::make_unique_for_overwrite<char[]>(kLongestLine + kBlock)) {
   if (const std::string why = unreadable(file); !why.empty()) throw ConfigError(why);
-  in_.open(file, std::ios::binary);
-  if (!in_) throw ConfigError("cannot read '" + file.string() + "'");
+  in_ = open_decompressed(file);
+  if (!*in_) throw ConfigError("cannot read '" + file.string() + "'");
   if (!fill()) fail_file("is empty; expects " + std::string(format_));
+  if (compression_of(file) != Compression::none) return;
   std::error_code error;
-  size_ = std::filesystem::file_size(file, error);
-  if (error) size_ = 0;
+  const std::uintmax_t size = std::filesystem::file_size(file, error);
+  if (!error) size_ = size;
 }
 
 std::optional<std::string_view> TraceLines::next() {
@@ -75,10 +78,10 @@ bool TraceLines::fill() {
   std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
-  in_.read(buffer_.get() + end_, static_cast<std::streamsize>(kBlock));
-  if (in_.bad()) fail_file("cannot be read to its end");
-  end_ += static_cast<std::size_t>(in_.gcount());
-  return in_.gcount() > 0;
+  in_->read(buffer_.get() + end_, static_cast<std::streamsize>(kBlock));
+  if (in_->bad()) fail_file("is damaged or cut off: it cannot be read to its end");
+  end_ += static_cast<std::size_t>(in_->gcount());
+  return in_->gcount() > 0;
 }
 
 std::string_view TraceLines::take(std::size_t length) {

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <istream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,7 +25,8 @@ std::optional<TokenCount> parse_token_count(std::string_view text);
 std::string printable(std::string_view text);
 std::string in_quotes(std::string_view text);  // the same in single quotes
 
-// The lines of a trace file, one at a time. Memory does not grow with the file, nor with a line.
+// The lines of a trace file, plain, gzip or zstd, one at a time. Memory does not grow with the file, nor with
+// a line.
 class TraceLines {
  public:
   // `format` names what the file should be, for messages: "an Azure CSV trace".
@@ -41,9 +42,10 @@ class TraceLines {
   // The same for the file as a whole.
   [[noreturn]] void fail_file(std::string_view what) const;
 
-  // Share of the file that has been given out, 0 to 1.
-  double progress() const { return size_ > 0 ? static_cast<double>(given_) / static_cast<double>(size_) : 1; }
-  // File name, and hash of the lines read so far: of the whole file at its end.
+  // Share of the file that has been given out, 0 to 1; below 0 for a compressed one, of which it is not
+  // known.
+  double progress() const { return size_ ? static_cast<double>(given_) / static_cast<double>(*size_) : -1; }
+  // File name, and hash of the decompressed lines read so far: of the whole file at its end.
   std::string provenance() const;
 
  private:
@@ -53,12 +55,12 @@ class TraceLines {
 
   std::filesystem::path file_;
   std::string_view format_;
-  std::ifstream in_;
+  std::unique_ptr<std::istream> in_;
   std::unique_ptr<char[]> buffer_;
   std::size_t begin_ = 0;  // unread: buffer_[begin_, end_)
   std::size_t end_ = 0;
   std::int64_t line_ = 0;
-  std::uintmax_t size_ = 0;
+  std::optional<std::uintmax_t> size_;
   std::uintmax_t given_ = 0;  // bytes of the lines given out
   Hash hash_;
 };

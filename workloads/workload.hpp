@@ -2,13 +2,17 @@
 
 #include <variant>
 
+#include "workloads/agents.hpp"
 #include "workloads/azure.hpp"
+#include "workloads/kv_cache_tester.hpp"
 #include "workloads/mooncake.hpp"
+#include "workloads/session_trace.hpp"
 #include "workloads/synthetic.hpp"
 
 namespace disagg {
 
 // Every kind of workload that a scenario may name. A new one joins here.
-using WorkloadKind = std::variant<AzureTrace, MooncakeTrace, SyntheticWorkload>;
+using WorkloadKind = std::variant<AzureTrace, MooncakeTrace, SessionTrace, KvCacheTesterTrace,
+                                  SyntheticWorkload, AgentsWorkload>;
 
 }  // namespace disagg

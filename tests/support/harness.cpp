@@ -105,8 +105,8 @@ Facts simulate(Scenario scenario, Source& source, bool single_steps, bool audit)
   simulation.run([&](Seconds) {
     for (std::size_t i = 0; audit && i < cluster.replicas().size(); ++i) cluster.replicas()[i]->audit();
     if (audit && cluster.tiers() != nullptr) cluster.tiers()->audit();
-    return (failures || replica_failures || feeder.has_timers() || cluster.has_timers()) && feeder.ended() && cluster.is_empty() &&
-           simulation.flows_in_flight() == 0;
+    return (failures || replica_failures || feeder.has_timers() || cluster.has_timers()) && feeder.ended() &&
+           cluster.is_empty() && simulation.flows_in_flight() == 0;
   });
   cluster.settle();
   cluster.expect_empty();
