@@ -39,7 +39,9 @@ class SessionFile {
               std::unordered_map<std::uint64_t, std::uint64_t>& prefixes)
       : file_(file), offset_((kFirstSession + index) * kIdsEach), prefixes_(prefixes) {
     const auto in = open_decompressed(file);
-    text_.assign(std::istreambuf_iterator<char>(*in), {});
+    std::array<char, 1U << 16U> buffer{};
+    while (in->read(buffer.data(), buffer.size()), in->gcount() > 0)
+      text_.append(buffer.data(), static_cast<std::size_t>(in->gcount()));
     if (in->bad() || text_.empty()) fail("", "is empty, damaged or cut off: it cannot be read to its end");
     json root;
     try {

@@ -130,12 +130,14 @@ class SessionTraceSource final : public Source {
   std::optional<RequestSpec> next() override {
     if (!row_) return std::nullopt;
     RequestSpec request;
+    const auto name = session_id();
+    if (name && !ended_.insert(*name).second)
+      lines_.fail("session " + in_quotes(*name) + " goes on behind others; its rows must stand together");
     guarded([&] {
       row_->known(kFields);
       request.arrival = arrival(*row_);
       request.kind = kind(*row_);
     });
-    const auto name = session_id();
     if (!name) {
       guarded([&] {
         const Turn turn = read_turn(*row_);
@@ -146,8 +148,6 @@ class SessionTraceSource final : public Source {
       read_row();
       return request;
     }
-    if (!ended_.insert(*name).second)
-      lines_.fail("session " + in_quotes(*name) + " goes on behind others; its rows must stand together");
     const auto session = std::make_shared<Session>();
     std::unordered_map<std::string, std::uint32_t> indices;
     do {

@@ -1,5 +1,10 @@
+#include <boost/iostreams/device/back_inserter.hpp>
+#include <boost/iostreams/filter/gzip.hpp>
+#include <boost/iostreams/filter/zstd.hpp>
+#include <boost/iostreams/filtering_stream.hpp>
 #include <boost/random/uniform_int_distribution.hpp>
 
+#include "sim/base/hash.hpp"
 #include "sim/base/random.hpp"
 #include "tests/workloads/support.hpp"
 #include "workloads/trace_lines.hpp"
@@ -36,6 +41,15 @@ void check_order_and_counts(const std::vector<RequestSpec>& requests) {
   Seconds last{};
   for (const RequestSpec& request : requests) {
     CHECK(request.arrival >= last);
+    if (request.session != nullptr) {
+      REQUIRE(!request.session->turns.empty());
+      for (const Turn& turn : request.session->turns) {
+        CHECK((turn.prompt_tokens >= 1 && turn.prompt_tokens <= kMostTokens));
+        CHECK((turn.output_tokens >= 1 && turn.output_tokens <= kMostTokens));
+        for (const std::uint32_t parent : turn.parents) CHECK(parent < request.session->turns.size());
+      }
+      continue;
+    }
     CHECK((request.prompt_tokens >= 1 && request.prompt_tokens <= kMostTokens));
     CHECK((request.output_tokens >= 1 && request.output_tokens <= kMostTokens));
     last = request.arrival;
@@ -52,15 +66,26 @@ TEST_CASE("A damaged trace either still makes sense or is refused by name", "[wo
                      "TIMESTAMP,ContextTokens,GeneratedTokens\r\n"
                      "2023-11-16 18:15:46.6805900,374,44\r\n"
                      "2024-05-10 00:00:00.009930+00:00,4808,10\r\n"};
+  const Format sessions{
+      "sessions", "",
+      "{\"format\": \"disagg-sessions\", \"version\": 1, \"hash_block_tokens\": 16, \"kinds\": [\"chat\"]}\n"
+      "{\"session_id\": \"a\", \"request_id\": \"1\", \"timestamp\": 5, \"input_length\": 40, "
+      "\"output_length\": 3, "
+      "\"hash_ranges\": [7, 3]}\n"
+      "{\"session_id\": \"a\", \"wait_for\": [\"1\"], \"input_length\": 50, \"output_length\": 3, \"delay\": "
+      "3.5}\n"};
+  const Format recorded{
+      "kv-cache-tester", R"(, "arrivals": { "kind": "closed-loop", "concurrency": 1 })",
+      R"({"id": "t", "models": [], "block_size": 64, "hash_id_scope": "local", "tool_tokens": 64, "system_tokens": 1, "requests": [{"t": 0, "type": "n", "in": 100, "out": 7, "hash_ids": [1, 2], "stop": "tool_use"}, {"type": "s", "in": 130, "out": 5, "hash_ids": [1, 2, 3], "think_time": 4}]})"};
   const Format mooncake{
       "mooncake", R"(, "spread": "3 s")",
       "{\"timestamp\": 0, \"input_length\": 6758, \"output_length\": 500, \"hash_ids\": [0, 1]}\n"
       "{\"timestamp\": 3000, \"input_length\": 7322, \"output_length\": 490, \"hash_ids\": []}\n"};
   RandomEngine engine = random_stream(1, "damage");
-  for (const Format& format : {azure, mooncake}) {
+  for (const Format& format : {azure, mooncake, sessions, recorded}) {
     int refused = 0;
     for (int round = 0; round < 1000; ++round) {
-      const TemporaryFile file(damaged(format.content, engine));
+      const TemporaryFile file(damaged(format.content, engine), ".json");
       try {
         check_order_and_counts(all_requests(trace_workload(format.kind, file.path(), format.more)));
       } catch (const ConfigError& error) {
@@ -69,6 +94,40 @@ TEST_CASE("A damaged trace either still makes sense or is refused by name", "[wo
       }
     }
     CHECK(refused > 500);
+  }
+}
+
+TEST_CASE("A trace compressed with gzip or zstd is the trace, and half of one is refused", "[workloads]") {
+  std::string rows;
+  for (int i = 0; i < 2000; ++i)
+    rows += "{\"timestamp\": " + std::to_string(i * 10) +
+            ", \"input_length\": " + std::to_string(1 + i * 7919 % 1000) +
+            ", \"output_length\": " + std::to_string(1 + i % 13) + "}\n";
+  const auto plain = all_requests(trace_workload("mooncake", TemporaryFile(rows).path()));
+  namespace io = boost::iostreams;
+  for (const bool gzip : {true, false}) {
+    std::string packed;
+    {
+      io::filtering_ostream out;
+      if (gzip) {
+        out.push(io::gzip_compressor());
+      } else {
+        out.push(io::zstd_compressor());
+      }
+      out.push(io::back_inserter(packed));
+      out << rows;
+    }
+    CHECK(packed.size() < rows.size() / 2);
+    const TemporaryFile whole(packed);
+    const auto source = open_workload(trace_workload("mooncake", whole.path()));
+    const auto unpacked = all_requests(*source);
+    REQUIRE(unpacked.size() == 2000);
+    for (std::size_t i = 0; i < 2000; ++i) CHECK(unpacked[i].prompt_tokens == plain[i].prompt_tokens);
+    CHECK(source->trace_hash().ends_with("fnv1a:" + Hash{}.add(rows).hex()));
+    packed.resize(packed.size() / 2);
+    const TemporaryFile half(packed);
+    CHECK_THROWS_WITH(all_requests(trace_workload("mooncake", half.path())),
+                      Catch::Matchers::StartsWith(half.path().string()));
   }
 }
 

@@ -273,7 +273,8 @@ TEST_CASE("A synthetic workload that cannot be is refused with its place", "[wor
       {kPoisson, ten, prompt("1.5"), "workload.prompt_tokens: expects a whole number, not 1.5"},
       {kPoisson, ten, prompt("2000000000"), "workload.prompt_tokens: must be at most 1000000000"},
       {kPoisson, ten, prompt(R"({"kind": "log-normal"})"),
-       "workload.prompt_tokens.kind: 'log-normal' is unknown; known: fixed uniform lognormal empirical; "
+       "workload.prompt_tokens.kind: 'log-normal' is unknown; known: fixed uniform lognormal empirical "
+       "mixture; "
        "did you mean 'lognormal'?"},
       {kPoisson, ten, prompt(R"({"kind": "uniform", "low": 5, "high": 4})"),
        "workload.prompt_tokens.high: must not be below 'low'"},
