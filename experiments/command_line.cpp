@@ -76,6 +76,8 @@ std::vector<NamedChoice> all_choices() {
   append_choices<WorkloadKind>("workload", choices);
   append_choices<Arrivals>("workload.arrivals", choices);
   append_choices<Length>("workload.prompt_tokens", choices);
+  append_choices<ContextPolicy>("workload.profiles[].context", choices);
+  append_choices<Duration>("workload.profiles[].tool", choices);
   return choices;
 }
 
@@ -548,8 +550,9 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
 
   CLI::App* list_app =
       add("list", "Show what scenarios can name, and all fitted numbers", "disagg list models --json");
-  list_app->add_option("what", o.what,
-                       "accelerators, models, links, memory, policies, constants, calibration or precisions");
+  list_app->add_option(
+      "what", o.what,
+      "accelerators, models, links, memory, tiers, agents, policies, constants, calibration or precisions");
   list_app->add_flag("--json", o.json, "Print JSON instead of a table");
 
   CLI::App* calibrate_app =

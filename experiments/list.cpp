@@ -12,8 +12,10 @@
 #include "experiments/fitted_numbers.hpp"
 #include "experiments/table.hpp"
 #include "sim/base/config.hpp"
+#include "sim/base/one_of.hpp"
 #include "sim/hardware/accelerator.hpp"
 #include "sim/model/model_spec.hpp"
+#include "workloads/profile.hpp"
 
 namespace disagg {
 namespace {
@@ -206,6 +208,18 @@ void list_memory(std::ostream& out) {
   out << table << kLegend;
 }
 
+void list_agents(std::ostream& out) {
+  Table table({{"name"}, {"shared prefix", "tokens"}, {"users begin", "%"}, {"context"}, {"what"}});
+  for (const AgentProfile& profile : agent_profiles())
+    table.add({profile.name, std::to_string(profile.shared_prefix), show_percent(profile.user_share),
+               std::string(OneOf<ContextPolicy>::names[profile.context.index()]), profile.summary});
+  out << table
+      << "Of the calls behind a session's first, the share that users begin; the others follow tools. --json "
+         "shows the\n"
+         "distributions, their sources and what of them is assumed; `disagg workload inspect` what comes out "
+         "of them.\n";
+}
+
 void list_calibration(std::ostream& out) {
   Table table({{"name"}, {"figures"}, {"source"}});
   for (const Calibration& row : calibrations()) {
@@ -284,6 +298,8 @@ constexpr auto kListings = std::to_array<Listing>({
      [] { return catalog_json(embedded::hardware_catalog, "tiers"); }},
     {"memory", "memory technologies and pools", list_memory,
      [] { return catalog_json(embedded::hardware_catalog, "memory"); }},
+    {"agents", "kinds of agents that sessions are drawn from", list_agents,
+     [] { return catalog_json(embedded::workloads_catalog, "agents"); }},
     {"calibration", "observed corrections and fits", list_calibration,
      [] { return catalog_json(embedded::hardware_catalog, "calibration"); }},
     {"constants", "numbers fitted to measurements: software profiles and kernels", list_constants,

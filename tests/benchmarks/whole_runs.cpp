@@ -86,6 +86,18 @@ std::string three_tiers(const std::filesystem::path& folder, const std::filesyst
   return file.string();
 }
 
+// `sessions` coding agents on 64 replicas that keep prefixes, at a rate at which their contexts fit.
+std::string coding_agents(const std::filesystem::path& folder, int sessions, const std::string& router) {
+  const auto file = folder / ("agents_" + std::to_string(sessions) + "_" + router + ".json");
+  std::ofstream(file)
+      << R"({ "model": "llama-3.1-70b", "precision": { "weights": "fp8", "kv": "fp8" }, "cluster": { "router": ")"
+      << router << R"(", "pools": [ { "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 64,
+      "parallelism": { "tp": 4 }, "prefix_cache": {} } ] }, "network": { "solver": "fluid" },
+      "workload": { "kind": "agents", "mix": { "coding": 1 }, "sessions": )"
+      << sessions << R"(, "arrivals": { "kind": "poisson", "sessions_per_second": 0.03 } } })";
+  return file.string();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -127,6 +139,12 @@ int main(int argc, char** argv) {
       runs);
   row("synthetic, 64 replicas, one million requests", 1'000'000, program, {synthetic(folder, 64, 1'000'000)},
       runs);
+  row("1,500 coding agents, 64 replicas, session-sticky", 102'809, program,
+      {coding_agents(folder, 1500, "session-sticky")}, 1);
+  row("15,000 coding agents, 64 replicas, session-sticky", 1'025'784, program,
+      {coding_agents(folder, 15'000, "session-sticky")}, 1);
+  row("15,000 coding agents, 64 replicas, cache-aware", 1'025'784, program,
+      {coding_agents(folder, 15'000, "cache-aware")}, 1);
   std::filesystem::remove_all(folder);
   return 0;
 }

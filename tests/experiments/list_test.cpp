@@ -154,7 +154,7 @@ TEST_CASE("Without a name the catalogs themselves are listed, and an unknown nam
   std::ostringstream out;
   CHECK_THROWS_WITH(
       list_command("acelerators", false, out),
-      "list: 'acelerators' is unknown; known: accelerators models links tiers memory calibration "
+      "list: 'acelerators' is unknown; known: accelerators models links tiers memory agents calibration "
       "constants precisions; "
       "did you mean 'accelerators'?");
   CHECK(out.str().empty());
