@@ -12,6 +12,7 @@
 #include "embedded.hpp"
 #include "experiments/calibrate.hpp"
 #include "experiments/compare.hpp"
+#include "experiments/fit_profile.hpp"
 #include "experiments/fit_software.hpp"
 #include "experiments/inspect_workload.hpp"
 #include "experiments/interrupt.hpp"
@@ -48,6 +49,8 @@ struct Options {
   std::size_t folds = 5;
   RooflineOptions roofline;
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
+  std::string profile_name = "fitted";
+  bool halves = false;
   bool with_suspect = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
 };
@@ -220,6 +223,20 @@ int convert_workload(const Options& o) {
     std::error_code ignored;
     std::filesystem::remove(part, ignored);
     throw;
+  }
+  return exit_code::kDone;
+}
+
+int fit_workload(const Options& o) {
+  const auto source = open_workload(o.scenarios.front(), o.trace_kind, o.overrides);
+  const ProfileFit fit = fit_profile(
+      *source,
+      {.name = o.profile_name, .source = o.scenarios.front().filename().string(), .halves = o.halves});
+  if (!o.output.empty()) write_file(o.output, fit.profile.dump(1) + "\n");
+  if (o.json) {
+    std::cout << ordered_json{{"profile", fit.profile}, {"goodness", fit.goodness}}.dump(2) << '\n';
+  } else {
+    print_fit(fit, std::cout);
   }
   return exit_code::kDone;
 }
@@ -544,9 +561,18 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
                    "      --set workload.arrivals.kind=closed-loop --set workload.arrivals.concurrency=1");
   inspect_app->add_flag("--json", o.json, "Print JSON instead of tables");
   CLI::App* convert_app =
-      add_workload("convert", "Write any workload, generated ones too, as sessions in JSON lines",
+      add_workload("convert", "Write any workload as sessions in JSON lines (also: generate)",
                    "disagg workload convert scenario.json -o sessions.jsonl");
+  convert_app->alias("generate");
   convert_app->add_option("-o,--output", o.output, "The file to write")->required();
+  CLI::App* fit_app =
+      add_workload("fit", "Fit a profile of agents to sessions, and tell how well it fits",
+                   "disagg workload fit sessions.jsonl --kind sessions -o profile.json\n"
+                   "and in a scenario: \"workload\": {\"kind\": \"agents\", \"profiles\": [ ... ]}");
+  fit_app->add_option("-o,--output", o.output, "Write the profile to this file");
+  fit_app->add_option("--name", o.profile_name, "Name of the agent kind")->capture_default_str();
+  fit_app->add_flag("--halves", o.halves, "Fit every other session and compare with the rest");
+  fit_app->add_flag("--json", o.json, "Print JSON instead of a table");
 
   CLI::App* list_app =
       add("list", "Show what scenarios can name, and all fitted numbers", "disagg list models --json");
@@ -629,7 +655,10 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
           {validate_app, [&] { return validate(o); }},
           {list_app, [&] { return list(o); }},
           {workload_app,
-           [&, inspect_app] { return inspect_app->parsed() ? inspect_workload(o) : convert_workload(o); }},
+           [&, inspect_app, convert_app] {
+             if (inspect_app->parsed()) return inspect_workload(o);
+             return convert_app->parsed() ? convert_workload(o) : fit_workload(o);
+           }},
           {calibrate_app, [&] { return calibrate_kernels(o); }},
           {roofline_app, [&] { return roofline(o); }},
           {topology_app, [&] { return topology(o); }},

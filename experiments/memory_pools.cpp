@@ -166,12 +166,14 @@ void fit_memory_pools(MemoryPools& memory, std::span<const PoolSetup> pools, Rea
     MemoryTierSetup& tier = memory.tiers[t];
     Reader& r = memory.readers[t];
     const PoolSetup* user = nullptr;
+    const PoolSetup* caching = nullptr;
     for (const PoolSetup& pool : pools) {
       if (std::ranges::find(pool.tiers, static_cast<std::uint32_t>(t)) == pool.tiers.end()) continue;
       if (user != nullptr && user->block_tokens != pool.block_tokens)
         cluster.fail("memory_pools", "pools '" + user->name + "' and '" + pool.name + "' share '" +
                                          tier.name + "', so they need equal block_tokens");
       if (user == nullptr) user = &pool;
+      if (pool.eviction && caching == nullptr) caching = &pool;
     }
     if (user == nullptr) {
       r.fail("name", "no pool lists '" + tier.name + "' under its \"tiers\"");
@@ -182,6 +184,7 @@ void fit_memory_pools(MemoryPools& memory, std::span<const PoolSetup> pools, Rea
         memory.all_copies[t] ? user->shape.parallelism.kv_copies(user->shape.model) : 1);
     tier.block_tokens = user->block_tokens;
     tier.bytes_per_token = work.resident_kv_bytes_per_token();
+    if (caching != nullptr) tier.checkpoint = checkpoint_bytes(work, *caching);
     if (tier.bytes_per_token.si <= 0) {
       r.fail("name", user->shape.model.name + " has no KV cache that grows with the context");
       continue;

@@ -16,6 +16,7 @@ namespace {
 constexpr double kMostKvBlocks = 1e12;
 // Beyond this the bookkeeping of blocks would cost more than the tokens in them.
 constexpr TokenCount kMostBlockTokens = 65'536;
+constexpr TokenCount kUsualBlockTokens = 16;
 // A route takes some 200 bytes here and in SimGrid.
 constexpr std::size_t kMostHandOffPairs = 1'000'000;
 
@@ -93,7 +94,7 @@ BlockCount kv_blocks(Reader& r, const PoolSetup& pool, const MemoryBudget& budge
   Bytes room = usable - weights;
   if (budget.of_free) room = room * budget.utilisation;
   room = given ? *given : room / ranks;
-  const Bytes block = work.resident_kv_bytes_per_token() * static_cast<double>(pool.block_tokens);
+  const Bytes block = block_bytes(work, pool);
   if (!given && room < block) {
     r.fail("accelerator", pool.shape.model.name + " does not fit: its weights take " + show(weights) +
                               ", and " + std::to_string(p.accelerators()) + " x " +
@@ -186,15 +187,24 @@ void read_prefix_cache(Reader& r, PoolSetup& pool) {
   object->done();
 }
 
+// As vLLM has it: blocks of 16 tokens or, where each holds a checkpoint of linear attention's state, so many
+// that their KV cache is as large as the state.
+TokenCount usual_block_tokens(const PoolSetup& pool, const std::optional<ModelSpec>& model) {
+  if (!pool.eviction || !model) return kUsualBlockTokens;
+  const TransformerWork work(*model, pool.shape.precision, pool.shape.parallelism.kv_copies(*model));
+  if (work.state_bytes().si <= 0 || work.resident_kv_bytes_per_token().si <= 0) return kUsualBlockTokens;
+  const double tokens = work.state_bytes() / work.resident_kv_bytes_per_token();
+  return kUsualBlockTokens *
+         std::max<TokenCount>(1, std::llround(std::ceil(tokens / static_cast<double>(kUsualBlockTokens))));
+}
+
 // Whether the KV caches of prompts can be used again by others.
 void check_prefix_cache(Reader& r, const PoolSetup& pool) {
   if (!pool.eviction) return;
   const TransformerWork work(pool.shape.model, pool.shape.precision);
-  if (work.state_bytes().si > 0)
-    r.fail("prefix_cache",
-           pool.shape.model.name +
-               " has layers of linear attention: checkpoints of their state are not modelled");
-  else if (pool.shape.reach().tokens > 0)
+  if (work.state_bytes().si > 0 && std::holds_alternative<StreamCold>(pool.spill))
+    r.fail("spill", "streaming cannot be combined with checkpoints of linear attention's state");
+  if (pool.shape.reach().tokens > 0)
     r.fail("prefix_cache",
            pool.shape.model.name + " has layers with a window or chunk: prefixes of those are not modelled");
   if (pool.role == Role::decode)
@@ -243,10 +253,13 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
                             .of_free = r.choice("memory_of", kMemoryBases, "total") == 1,
                             .workspace = r.get_or<Bytes>("workspace", "3 GB", Range::non_negative)};
   const auto capacity = r.find<Bytes>("kv_capacity", Range::positive);
-  pool.block_tokens = r.get_or<TokenCount>("block_tokens", "16", Range::positive);
+  read_prefix_cache(r, pool);
+  pool.block_tokens = r.get_or<TokenCount>(
+      "block_tokens",
+      std::to_string(r.problems().empty() ? usual_block_tokens(pool, model) : kUsualBlockTokens),
+      Range::positive);
   if (pool.block_tokens > kMostBlockTokens)
     r.fail("block_tokens", "must be at most " + std::to_string(kMostBlockTokens));
-  read_prefix_cache(r, pool);
   read_pool_tiers(r, tiers, pool);
   r.done();
   if (!model || !accelerator || !policy || !service || !r.problems().empty()) return std::nullopt;

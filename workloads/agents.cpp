@@ -120,6 +120,8 @@ class SessionWriter {
     turn.tool = cause.tool;
     turn.think = cause.think;
     turn.trigger = cause.trigger;
+    if (profile_.patience && cause.trigger == Trigger::user)
+      turn.patience = draw(*profile_.patience, streams_.users);
     turn.agent = agent;
     Context whole = context;
     whole.say(turn.output_tokens);

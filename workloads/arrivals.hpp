@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 #include "sim/base/config.hpp"
 #include "sim/base/quantity.hpp"
@@ -34,6 +36,55 @@ struct GammaArrivals {
   Seconds last{};
 
   static GammaArrivals read(Reader& r);
+  Seconds next(RandomEngine& engine);
+};
+
+// Poisson at a rate that jumps between states, each of which lasts an exponential time (a Markov-modulated
+// Poisson process whose states follow each other in turn).
+struct MarkovModulatedArrivals {
+  static constexpr std::string_view kind = "markov-modulated";
+  static constexpr std::string_view summary =
+      "bursts: Poisson at the rate of each of \"states\" in turn, which last their \"mean_time\"";
+
+  struct State {
+    PerSecond rate{};
+    Seconds mean_time{};
+  };
+  std::vector<State> states;
+  std::size_t state = 0;
+  std::optional<Seconds> ends;  // of the state
+  Seconds last{};
+
+  static MarkovModulatedArrivals read(Reader& r);
+  Seconds next(RandomEngine& engine);
+};
+
+// Poisson at the rate mean x (1 + a cos(2 pi (t - peak_at) / period)), a = (ratio - 1) / (ratio + 1).
+struct DiurnalArrivals {
+  static constexpr std::string_view kind = "diurnal";
+  static constexpr std::string_view summary =
+      "Poisson at a rate that swings over a \"period\" by \"peak_to_trough\", highest at \"peak_at\"";
+
+  PerSecond rate{};  // mean
+  double peak_to_trough = 1;
+  Seconds period{}, peak_at{};
+  Seconds last{};
+
+  static DiurnalArrivals read(Reader& r);
+  Seconds next(RandomEngine& engine);
+};
+
+// Poisson at the rates of a table, over and over.
+struct RateTableArrivals {
+  static constexpr std::string_view kind = "rates";
+  static constexpr std::string_view summary =
+      "Poisson at \"per_second\": [rate, rate, ...], each for \"every\" so long, and from the start again";
+
+  std::vector<double> rates;  // per second
+  Seconds every{};
+  Seconds last{};
+
+  static RateTableArrivals read(Reader& r);
   Seconds next(RandomEngine& engine);
 };
 
@@ -74,7 +125,8 @@ struct ClosedLoop {
   Seconds next(RandomEngine&) { return {}; }
 };
 
-using Arrivals = std::variant<PoissonArrivals, GammaArrivals, ConstantArrivals, BurstArrivals, ClosedLoop>;
+using Arrivals = std::variant<PoissonArrivals, GammaArrivals, MarkovModulatedArrivals, DiurnalArrivals,
+                              RateTableArrivals, ConstantArrivals, BurstArrivals, ClosedLoop>;
 
 // The arrival process under "arrivals". Nothing, and a problem, when it cannot be used.
 std::optional<Arrivals> read_arrivals(Reader& r);

@@ -116,6 +116,7 @@ class SessionFile {
     require(calls, json::value_t::array, path, "an array");
     Trigger trigger = Trigger::user;
     std::optional<std::uint32_t> before;  // of the same agent
+    std::optional<Seconds> joined;        // when the last of the sub-agents since has ended
     for (std::size_t i = 0; i < calls.size(); ++i) {
       const json& call = calls[i];
       const std::string place = path + "[" + std::to_string(i) + "]";
@@ -126,6 +127,8 @@ class SessionFile {
         std::vector<std::uint32_t> chain;
         if (before) chain.push_back(*before);
         read_calls(member(call, place, "requests"), place + ".requests", chain, ++agents_);
+        const Seconds ended = seconds(call, place, "t");
+        joined = std::max(joined.value_or(ended), ended);
         if (!chain.empty() && chain != std::vector<std::uint32_t>{before.value_or(0)})
           parents.insert(parents.end(), chain.begin(), chain.end());
         continue;
@@ -140,12 +143,18 @@ class SessionFile {
       turn.parents = std::move(parents);
       turn.trigger = trigger;
       turn.agent = agent;
-      (trigger == Trigger::tool ? turn.tool : turn.think) = seconds(call, place, "think_time");
+      Seconds gap = seconds(call, place, "think_time");
+      // A sub-agent's "t" is its end, and the think_time of the call that it returns to holds its run.
+      if (joined) gap = std::clamp(seconds(call, place, "t") - *joined, Seconds{}, gap);
+      joined.reset();
+      (trigger == Trigger::tool ? turn.tool : turn.think) = gap;
       turn.content = content(member(call, place, "hash_ids"), place, turn);
       if (before) show_output(*before, turn);
       session_->turns.push_back(std::move(turn));
       before = static_cast<std::uint32_t>(session_->turns.size() - 1);
       parents = {*before};
+      // Where it is not recorded people are next: the gaps behind such calls (half of them above 122 s) are
+      // those behind "end_turn" (138 s), not those behind "tool_use" (9 s).
       const auto stop = call.find("stop");
       trigger = stop != call.end() && *stop == "tool_use" ? Trigger::tool : Trigger::user;
     }

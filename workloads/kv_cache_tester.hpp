@@ -16,8 +16,8 @@ namespace disagg {
 // Hash ids are those of one session; but the blocks of tools and system prompt are the same in all sessions
 // with as many tokens of both, unless "shared_prefix" is false.
 //
-// Recorded times of calls are not used, for they are of another cluster, and neither is when a session began:
-// that is for "arrivals" to say.
+// Recorded dates of calls are not used but where sub-agents return, for they are of another cluster, and
+// neither is when a session began: that is for "arrivals" to say.
 struct KvCacheTesterTrace {
   static constexpr std::string_view kind = "kv-cache-tester";
   static constexpr std::string_view summary =

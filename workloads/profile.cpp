@@ -75,6 +75,7 @@ AgentProfile AgentProfile::read(Reader& r) {
   profile.tool = read_duration(r, "tool");
   profile.think = read_duration(r, "think");
   profile.client = read_duration(r, "client");
+  if (r.has("patience")) profile.patience = read_duration(r, "patience");
   const auto context = r.variant("context", "append");
   if (auto policy = context ? OneOf<ContextPolicy>::read(*context) : std::nullopt) profile.context = *policy;
   if (auto agents = r.find_object("sub_agents")) profile.sub_agents = read_sub_agents(*agents);

@@ -78,7 +78,8 @@ struct AgentProfile {
   Length output;                  // without reasoning
   std::optional<Length> reasoning;  // before the output, and dropped from the context
   Duration tool, think;
-  Duration client;  // passes before every call but the first, as well
+  std::optional<Duration> patience;  // of a user who waits for the end of a call and then leaves
+  Duration client;                   // passes before every call but the first, as well
   ContextPolicy context;
   std::optional<SubAgents> sub_agents;
 

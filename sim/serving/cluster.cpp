@@ -16,13 +16,13 @@ constexpr std::array<std::string_view, 2> kFirstTokenFrom{"prefill", "decode"};
 constexpr std::int32_t kMostRetries = 1000;
 
 FixedFootprint fixed_footprint(const TransformerWork& work, const PoolSetup& pool) {
-  const Bytes block = work.resident_kv_bytes_per_token() * static_cast<double>(pool.block_tokens);
+  const Bytes block = block_bytes(work, pool);
   if (block.si <= 0) return {};
   const double copies = work.resident_kv_bytes_per_token() / work.kv_bytes_per_token();
   const bool limited = work.limited_kv_bytes_per_token().si > 0;
   return {.blocks_per_token = limited ? work.limited_kv_bytes_per_token() * copies / block : 0,
           .reach = limited ? pool.shape.reach().tokens : 0,
-          .state_blocks = work.state_bytes() / block};
+          .state_blocks = (work.state_bytes() - checkpoint_bytes(work, pool)) / block};
 }
 
 // FLOPs of a prompt's token, from chunks of 512 tokens at the start and behind 8,192 others.
@@ -43,6 +43,15 @@ std::size_t level_of(std::string_view tier, const PoolSetup& pool, std::span<con
 }
 
 }  // namespace
+
+Bytes checkpoint_bytes(const TransformerWork& work, const PoolSetup& pool) {
+  return pool.eviction ? work.state_bytes() : Bytes{};
+}
+
+Bytes block_bytes(const TransformerWork& work, const PoolSetup& pool) {
+  return work.resident_kv_bytes_per_token() * static_cast<double>(pool.block_tokens) +
+         checkpoint_bytes(work, pool);
+}
 
 BlockCount cold_blocks(const StreamCold& stream, const TransformerWork& work, const PoolSetup& pool) {
   const Bytes block = work.resident_kv_bytes_per_token() * static_cast<double>(pool.block_tokens);

@@ -37,6 +37,13 @@ struct PoolSetup {
   std::int64_t replicas = 1;
 };
 
+// What one KV block takes: the KV cache of its tokens and, where prefixes are kept of a model with linear
+// attention, the state at its end (a checkpoint), without which what follows cannot be computed. So does
+// vLLM.
+Bytes block_bytes(const TransformerWork& work, const PoolSetup& pool);
+// The state that is kept with each block; nothing for other models, and where no prefixes are kept.
+Bytes checkpoint_bytes(const TransformerWork& work, const PoolSetup& pool);
+
 // Every request enters.
 struct Unbounded {
   static constexpr std::string_view kind = "unbounded";

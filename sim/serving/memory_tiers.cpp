@@ -54,7 +54,7 @@ void MemoryTiers::offers(ReplicaId replica, const PromptContent& prompt, TokenCo
     // A farther tier is of use only where it has more.
     if (hit.tokens <= longest) continue;
     longest = hit.tokens;
-    const Bytes bytes = setups_[a.tier].bytes_per_token * static_cast<double>(hit.tokens - cached);
+    const Bytes bytes = setups_[a.tier].prefix_bytes(hit.tokens - cached);
     // Transfers share a tier evenly, as far as it can be known now.
     const auto sharing = static_cast<double>(instance.reads + 1);
     offers.push_back({level, hit.tokens, a.latency + bytes / a.read_rate * sharing});
@@ -69,7 +69,7 @@ void MemoryTiers::fetch(ReplicaId replica, const std::shared_ptr<const PromptCon
   tiers_[a.tier].usage.tokens_read += tokens;
   const std::uint32_t fetch = fetches_.add({held, a.tier, a.instance, done});
   start(
-      replica, a, Direction::read, setups_[a.tier].bytes_per_token * static_cast<double>(tokens), false,
+      replica, a, Direction::read, setups_[a.tier].prefix_bytes(tokens), false,
       [this, fetch] { fetched(fetch); }, [this, fetch] { fetch_dropped(fetch); });
 }
 

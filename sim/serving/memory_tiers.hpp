@@ -44,7 +44,12 @@ struct MemoryTierSetup {
   Bytes bytes_per_token{};                   // one copy of their KV caches
   BlockCount reserved = 0;                   // blocks for replicas that stream from it
 
-  Bytes block_bytes() const { return bytes_per_token * static_cast<double>(block_tokens); }
+  Bytes checkpoint{};  // of linear attention's state, kept with each block
+  Bytes block_bytes() const { return prefix_bytes(block_tokens); }
+  // Of so many tokens of a prompt, with the state at their end only.
+  Bytes prefix_bytes(TokenCount tokens) const {
+    return bytes_per_token * static_cast<double>(tokens) + checkpoint;
+  }
   BlockCount blocks() const;  // of one instance
 };
 

@@ -87,7 +87,7 @@ TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly
        .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission failures hand_off "
                 "memory_pools "
                 "placement "
-                "pools router topology; did you mean 'pools'?"},
+                "pools priorities router topology; did you mean 'pools'?"},
       {.name = "a typo in a key of a pool",
        .scenario = change(R"("replicas": 2)", R"("replica": 2)"),
        .error = "scenario.json:5:7: cluster.pools[0]: 'replicas' is missing\n"
@@ -279,16 +279,17 @@ TEST_CASE("Names that are unknown: 15 of them are refused with exactly these wor
                 "graphml; did you mean 'nvlink-hosts'?"},
       {.name = "an unknown workload",
        .scenario = change(R"("synthetic")", R"("syntetic")"),
-       .error = "scenario.json:9:13: workload.kind: 'syntetic' is unknown; known: azure mooncake synthetic; "
+       .error = "scenario.json:9:13: workload.kind: 'syntetic' is unknown; known: azure mooncake sessions "
+                "kv-cache-tester synthetic agents; "
                 "did you mean 'synthetic'?"},
       {.name = "an unknown arrival process",
        .scenario = change(R"("kind": "constant")", R"("kind": "poison")"),
        .error = "scenario.json:10:27: workload.arrivals.kind: 'poison' is unknown; known: poisson gamma "
-                "constant burst closed-loop; did you mean 'poisson'?"},
+                "markov-modulated diurnal rates constant burst closed-loop; did you mean 'poisson'?"},
       {.name = "an unknown distribution of lengths",
        .scenario = change(R"("prompt_tokens": 500)", R"("prompt_tokens": { "kind": "normal", "mean": 5 })"),
        .error = "scenario.json:12:32: workload.prompt_tokens.kind: 'normal' is unknown; known: fixed uniform "
-                "lognormal empirical"},
+                "lognormal empirical mixture"},
       {.name = "an unknown role",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "role": "prefil")"),
        .error = "scenario.json:5:79: cluster.pools[0].role: 'prefil' is unknown; known: mixed prefill "
@@ -762,7 +763,7 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
   check({
       {.name = "an unknown command",
        .arguments = "rum scenario.json",
-       .error = "disagg: command 'rum' is unknown; known: run compare sweep validate list "
+       .error = "disagg: command 'rum' is unknown; known: run compare sweep validate list workload "
                 "calibrate roofline topology demo; did you mean 'run'?"},
       {.name = "an unknown option",
        .arguments = "run scenario.json --fast",
@@ -810,9 +811,10 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
        .error = "--timeline: needs --out FOLDER to write timeline.json into"},
       {.name = "an unknown list",
        .arguments = "list acelerators",
-       .error = "list: 'acelerators' is unknown; known: accelerators models links tiers memory calibration "
-                "constants "
-                "precisions; did you mean 'accelerators'?"},
+       .error =
+           "list: 'acelerators' is unknown; known: accelerators models links tiers memory agents calibration "
+           "constants "
+           "precisions; did you mean 'accelerators'?"},
       {.name = "--out onto a folder that holds something else",
        .files = {{"mine/thesis.txt", "precious\n"}},
        .arguments = "run scenario.json --out mine",

@@ -144,6 +144,69 @@ TEST_CASE("Sub-agents start side by side behind one call, and the next waits for
   CHECK(joins == 1);
 }
 
+TEST_CASE("Users of a profile with patience leave; tools wait as long as it takes", "[workloads]") {
+  const auto turns =
+      turns_of(fixed(R"("append")", R"(, "patience": "7 s", "user_share": 0.5, "think": "1 s")"));
+  for (const Turn& turn : turns)
+    CHECK(turn.patience == (turn.trigger == Trigger::user ? Seconds{7} : kNever));
+}
+
+// Number of arrivals in each window of a run of the process, with its mean rate.
+std::vector<double> counts_of(const std::string& arrivals, double window, std::size_t windows) {
+  const auto source = open_workload(
+      R"({ "kind": "synthetic", "duration": ")" + std::to_string(window * static_cast<double>(windows)) +
+      R"( s", "prompt_tokens": 1, "output_tokens": 1, "arrivals": )" + arrivals + " }");
+  std::vector<double> counts(windows);
+  Seconds last{};
+  while (const auto request = source->next()) {
+    CHECK(request->arrival >= last);
+    last = request->arrival;
+    ++counts[std::min(static_cast<std::size_t>(request->arrival.si / window), windows - 1)];
+  }
+  return counts;
+}
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v;
+  return sum / static_cast<double>(values.size());
+}
+
+TEST_CASE(
+    "Arrivals by day swing between 2.5 and 7.5 a second; by table they follow it; in bursts they cluster",
+    "[workloads]") {
+  // Over 50 days of 100 s, by quarters of a day around the highest at 50 s.
+  const auto day = counts_of(
+      R"({ "kind": "diurnal", "requests_per_second": 5, "peak_to_trough": 3, "period": "100 s", "peak_at": "50 s" })",
+      25, 200);
+  CHECK(mean_of(day) / 25 == Approx(5).epsilon(0.02));
+  std::vector<double> low;
+  std::vector<double> high;
+  for (std::size_t i = 0; i < 200; ++i) (i % 4 == 0 || i % 4 == 3 ? low : high).push_back(day[i]);
+  // The mean of the cosine over half a period around its top is 2 / pi.
+  CHECK(mean_of(high) / 25 == Approx(5 * (1 + 0.5 * 2 / 3.14159265)).epsilon(0.03));
+  CHECK(mean_of(low) / 25 == Approx(5 * (1 - 0.5 * 2 / 3.14159265)).epsilon(0.03));
+
+  const auto table = counts_of(R"({ "kind": "rates", "per_second": [1, 0, 8], "every": "50 s" })", 50, 300);
+  std::array<double, 3> sums{};
+  for (std::size_t i = 0; i < 300; ++i) sums[i % 3] += table[i];
+  CHECK(sums[0] / 5000 == Approx(1).epsilon(0.05));
+  CHECK(sums[1] == 0);
+  CHECK(sums[2] / 5000 == Approx(8).epsilon(0.02));
+
+  // 1 a second for 90 s and 21 for 10 s: 3 on average. Of counts in windows of 1 s the variance is that of
+  // the rates plus the mean: 36 + 3, a little less for windows in which the state changes.
+  const auto bursts = counts_of(
+      R"({ "kind": "markov-modulated", "states": [ { "requests_per_second": 1, "mean_time": "90 s" },
+                                                   { "requests_per_second": 21, "mean_time": "10 s" } ] })",
+      1, 200'000);
+  const double mean = mean_of(bursts);
+  double variance = 0;
+  for (const double c : bursts) variance += (c - mean) * (c - mean) / 200'000;
+  CHECK(mean == Approx(3).epsilon(0.05));
+  CHECK(variance == Approx(38).epsilon(0.1));
+}
+
 TEST_CASE("Adding a kind to the mix leaves the others' sessions as they were", "[workloads]") {
   const auto of_chat = [](const std::string& mix) {
     std::vector<std::vector<TokenCount>> sessions;

@@ -100,6 +100,9 @@ TEST_CASE("Every arrival process keeps order and its rate", "[workloads]") {
       R"({"kind": "gamma", "requests_per_second": 4, "cv": 2})",
       R"({"kind": "constant", "requests_per_second": 4})",
       R"({"kind": "burst", "size": 20, "every": "5 s"})",
+      R"({"kind": "rates", "per_second": [0, 8], "every": "100 s"})",
+      R"({"kind": "diurnal", "requests_per_second": 4, "peak_to_trough": 5, "period": "1000 s"})",
+      R"({"kind": "markov-modulated", "states": [{"requests_per_second": 3, "mean_time": "1 s"}, {"requests_per_second": 5, "mean_time": "1 s"}]})",
   };
   // A closed loop has no rate of its own.
   CHECK(four_a_second.size() == OneOf<Arrivals>::names.size() - 1);
