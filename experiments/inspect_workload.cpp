@@ -108,8 +108,8 @@ class Inspection {
       if (turn.trigger == Trigger::user) {
         ++kind.after_user;
         kind.think.add((turn.tool + turn.think).si);
-      } else {
-        kind.tool.add((turn.tool + turn.think).si);
+      } else if (turn.trigger == Trigger::tool) {
+        kind.tool.add(turn.tool.si);
       }
     }
     kind.sub_agents += agents;

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <string>
-#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "sim/base/text.hpp"
@@ -17,7 +16,6 @@ namespace {
 enum Field : std::size_t { kTimestamp, kInputLength, kOutputLength, kHashIds };
 constexpr auto kFields =
     std::to_array<std::string_view>({"timestamp", "input_length", "output_length", "hash_ids"});
-constexpr std::uint64_t kLargestHashId = 0x7fff'ffff'ffff'ffff;
 constexpr double kLatestMilliseconds = 1e12;  // 31 years; exact to well below a microsecond
 
 // The values of the known fields, as written; empty where a field is not there.
@@ -45,55 +43,17 @@ Row parse_row(std::string_view line) {
   return row;
 }
 
-double milliseconds(std::string_view text) {
-  double value = 0;
-  const auto error = std::from_chars(text.data(), text.data() + text.size(), value).ec;
-  if (error != std::errc{} || value < 0 || value > kLatestMilliseconds)
-    throw JsonLineError("timestamp is " + in_quotes(text) + ", expects milliseconds from 0 to 1e12");
-  return value;
-}
-
-TokenCount tokens(std::string_view field, std::string_view text) {
-  const auto count = parse_token_count(text);
-  if (!count) {
-    throw JsonLineError(std::string(field) + " is " + in_quotes(text) +
-                        ", expects a whole number from 1 to " + std::to_string(kMostTokens));
-  }
-  return *count;
-}
-
 // What a prompt of `prompt_tokens` tokens says, from "[1, 2, 3]"; nothing from an empty array.
 std::shared_ptr<const PromptContent> content(std::string_view text, TokenCount prompt_tokens,
                                              TokenCount block_tokens) {
-  const auto content = std::make_shared<PromptContent>();
+  PromptContent ids;
   std::int64_t count = 0;
-  const char* at = text.data();
-  const char* const end = text.data() + text.size();
-  while (true) {
-    at = std::find_if(at, end, [](char c) { return c != '[' && c != ',' && c != ' ' && c != '\t'; });
-    if (at == end || *at == ']') break;
-    const char* const begin = at;
-    at = std::find_if(at, end, [](char c) { return c == ',' || c == ']' || c == ' ' || c == '\t'; });
-    std::uint64_t id = 0;
-    const auto [stopped, error] = std::from_chars(begin, at, id);
-    if (error != std::errc{} || stopped != at || id > kLargestHashId) {
-      throw JsonLineError("hash_ids holds " + in_quotes({begin, static_cast<std::size_t>(at - begin)}) +
-                          ", expects whole numbers from 0 to 2^63 - 1");
-    }
-    content->append(id);
-    ++count;
+  if (!text.empty()) {
+    JsonCursor array(text);
+    array.open_array();
+    for (; array.next_item(); ++count) ids.append(hash_id_field(kFields[kHashIds], array.number()));
   }
-  if (count == 0) return nullptr;
-  const std::int64_t whole = prompt_tokens / block_tokens;
-  const std::int64_t all = (prompt_tokens + block_tokens - 1) / block_tokens;
-  if (count != whole && count != all) {
-    throw JsonLineError("hash_ids holds " + std::to_string(count) + " ids, expects " + std::to_string(all) +
-                        ", one for each " + std::to_string(block_tokens) + " of " +
-                        std::to_string(prompt_tokens) + " tokens");
-  }
-  content->block_tokens = block_tokens;
-  content->tokens = std::min(prompt_tokens, count * block_tokens);
-  return content;
+  return content_field(std::move(ids.ranges), count, prompt_tokens, block_tokens);
 }
 
 class MooncakeSource : public Source {
@@ -122,17 +82,17 @@ class MooncakeSource : public Source {
       const Row row = parse_row(*line);
       RequestSpec request;
       request.arrival = arrival(row[kTimestamp]);
-      request.prompt_tokens = tokens(kFields[kInputLength], row[kInputLength]);
-      request.output_tokens = tokens(kFields[kOutputLength], row[kOutputLength]);
+      request.prompt_tokens = token_field(kFields[kInputLength], row[kInputLength]);
+      request.output_tokens = token_field(kFields[kOutputLength], row[kOutputLength]);
       request.content = content(row[kHashIds], request.prompt_tokens, hash_block_tokens_);
       return request;
-    } catch (const JsonLineError& error) {
+    } catch (const FieldError& error) {
       lines_.fail(error.what());
     }
   }
 
   Seconds arrival(std::string_view timestamp) {
-    const double now = milliseconds(timestamp);
+    const double now = number_field(kFields[kTimestamp], timestamp, kLatestMilliseconds, "milliseconds");
     if (now < last_milliseconds_) {
       throw JsonLineError("timestamp " + std::string(timestamp) + " is earlier than " +
                           show_exact(last_milliseconds_) + " of the line before");

@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "sim/base/text.hpp"
-#include "workloads/jsonl.hpp"
+#include "workloads/fields.hpp"
+#include "workloads/json_cursor.hpp"
 #include "workloads/trace_lines.hpp"
 
 namespace disagg {
@@ -31,7 +32,6 @@ constexpr auto kHeaderFields =
 constexpr std::array<std::string_view, 3> kTriggers{"user", "tool", "client"};
 constexpr std::string_view kFormat = "disagg-sessions";
 constexpr double kLatestMilliseconds = 1e12;
-constexpr std::uint64_t kLargestHashId = 0x7fff'ffff'ffff'ffff;
 
 // One row, with messages that say what is wrong in it.
 class Row {

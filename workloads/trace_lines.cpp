@@ -9,7 +9,6 @@
 namespace disagg {
 namespace {
 
-constexpr std::size_t kLongestLine = std::size_t{1} << 20U;
 constexpr std::size_t kBlock = std::size_t{64} << 10U;
 constexpr std::size_t kShownBytes = 40;
 
@@ -47,8 +46,11 @@ std::string printable(std::string_view text) {
 
 std::string in_quotes(std::string_view text) { return "'" + printable(text) + "'"; }
 
-TraceLines::TraceLines(const std::filesystem::path& file, std::string_view format)
-    : file_(file), format_(format), buffer_(std::make_unique_for_overwrite<char[]>(kLongestLine + kBlock)) {
+TraceLines::TraceLines(const std::filesystem::path& file, std::string_view format, std::size_t longest)
+    : file_(file),
+      format_(format),
+      longest_(longest << 20U),
+      buffer_(std::make_unique_for_overwrite<char[]>(longest_ + kBlock)) {
   if (const std::string why = unreadable(file); !why.empty()) throw ConfigError(why);
   in_ = open_decompressed(file);
   if (!*in_) throw ConfigError("cannot read '" + file.string() + "'");
@@ -67,7 +69,9 @@ std::optional<std::string_view> TraceLines::next() {
     if (const void* newline = std::memchr(unread + searched, '\n', end_ - begin_ - searched))
       return take(static_cast<std::size_t>(static_cast<const char*>(newline) - unread) + 1);
     searched = end_ - begin_;
-    if (searched > kLongestLine) fail("line is longer than 1 MiB; this is not " + std::string(format_));
+    if (searched > longest_)
+      fail("line is longer than " + std::to_string(longest_ >> 20U) + " MiB; this is not " +
+           std::string(format_));
     if (!fill()) break;
   }
   if (searched == 0) return std::nullopt;

@@ -29,12 +29,12 @@ std::string in_quotes(std::string_view text);  // the same in single quotes
 // a line.
 class TraceLines {
  public:
-  // `format` names what the file should be, for messages: "an Azure CSV trace".
+  // `format` names what the file should be, for messages: "an Azure CSV trace". Lines may be `longest` MiB.
   // Throws ConfigError when there is no such file, or it is empty.
-  TraceLines(const std::filesystem::path& file, std::string_view format);
+  TraceLines(const std::filesystem::path& file, std::string_view format, std::size_t longest = 1);
 
   // The next line without "\n" or "\r\n", valid until the next call; nothing at the end of the file.
-  // Throws ConfigError at a line longer than 1 MiB.
+  // Throws ConfigError at a line that is too long.
   std::optional<std::string_view> next();
 
   // Throws ConfigError "FILE:LINE: what" for the line that next() gave last.
@@ -56,6 +56,7 @@ class TraceLines {
   std::filesystem::path file_;
   std::string_view format_;
   std::unique_ptr<std::istream> in_;
+  std::size_t longest_;  // bytes of a line
   std::unique_ptr<char[]> buffer_;
   std::size_t begin_ = 0;  // unread: buffer_[begin_, end_)
   std::size_t end_ = 0;

@@ -279,8 +279,8 @@ TEST_CASE("Names that are unknown: 15 of them are refused with exactly these wor
                 "graphml; did you mean 'nvlink-hosts'?"},
       {.name = "an unknown workload",
        .scenario = change(R"("synthetic")", R"("syntetic")"),
-       .error = "scenario.json:9:13: workload.kind: 'syntetic' is unknown; known: azure mooncake sessions "
-                "kv-cache-tester synthetic agents; "
+       .error = "scenario.json:9:13: workload.kind: 'syntetic' is unknown; known: azure burstgpt mooncake "
+                "bailian sessions kv-cache-tester agent-turns llmservingsim synthetic agents; "
                 "did you mean 'synthetic'?"},
       {.name = "an unknown arrival process",
        .scenario = change(R"("kind": "constant")", R"("kind": "poison")"),

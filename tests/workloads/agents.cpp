@@ -364,5 +364,32 @@ TEST_CASE("Statistics of the published traces: counts exactly, percentiles withi
   }
 }
 
+TEST_CASE("Agent runs in containers: 5,641 calls of 111 sessions, with their tools' times", "[workloads]") {
+  const std::filesystem::path file = kSessions.parent_path() / "agent_turns_derived.csv";
+  if (!std::filesystem::exists(file)) {
+    WARN("skipped: there is no " << file.string());
+    return;
+  }
+  const auto source = open_workload(trace_workload("agent-turns", file));
+  const auto kinds = inspect(*source).at("kinds");
+  const auto& local = kinds.at("all_images_local");
+  CHECK(local.at("requests") == 5641);
+  CHECK(local.at("sessions") == 111);
+  CHECK(kinds.at("batch_swebench_18tasks").at("requests") == 1296);
+  CHECK(kinds.at("batch_swebench_18tasks").at("sessions") == 23);
+  const auto near = [&](const char* what, const char* statistic, double published) {
+    INFO(what << " " << statistic);
+    CHECK(local.at(what).at(statistic).get<double>() == Approx(published).epsilon(0.01));
+  };
+  near("input_tokens", "mean", 44'790);
+  near("input_tokens", "p50", 42'140);
+  near("input_tokens", "p90", 73'072);
+  near("input_tokens", "p99", 100'926);
+  near("output_tokens", "mean", 258);
+  near("output_tokens", "p50", 144);
+  near("output_tokens", "p90", 602);
+  near("output_tokens", "p99", 1404);
+}
+
 }  // namespace
 }  // namespace disagg

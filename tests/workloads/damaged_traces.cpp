@@ -77,12 +77,35 @@ TEST_CASE("A damaged trace either still makes sense or is refused by name", "[wo
   const Format recorded{
       "kv-cache-tester", R"(, "arrivals": { "kind": "closed-loop", "concurrency": 1 })",
       R"({"id": "t", "models": [], "block_size": 64, "hash_id_scope": "local", "tool_tokens": 64, "system_tokens": 1, "requests": [{"t": 0, "type": "n", "in": 100, "out": 7, "hash_ids": [1, 2], "stop": "tool_use"}, {"type": "s", "in": 130, "out": 5, "hash_ids": [1, 2, 3], "think_time": 4}]})"};
+  const Format turns{
+      "agent-turns", "",
+      "group,session,turn,model,t_submit,t_end,llm_s,input_tokens,cache_read,output_tokens,tools,tool_s\n"
+      "g,a,0,m,100,102,2,1000,0,50,Bash,3\ng,a,1,m,107,108,1,1100,0,20,Read,9\n"};
+  const Format burst{"burstgpt", "",
+                     "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+                     "5,ChatGPT,472,18,490,Conversation log\n45,GPT-4,24,0,24,API log\n"};
+  const Format bailian{
+      "bailian", "",
+      R"({"chat_id": 1, "parent_chat_id": -1, "timestamp": 0.5, "input_length": 32, "output_length": 8, "type": "text", "turn": 1, "hash_ids": [1, 2]})"
+      "\n"
+      R"({"chat_id": 2, "parent_chat_id": 1, "timestamp": 60, "input_length": 50, "output_length": 8, "type": "text", "turn": 2, "hash_ids": [1, 2, 3, 4]})"
+      "\n"};
+  const Format serving{
+      "llmservingsim", "",
+      R"({"input_toks": 4, "output_toks": 2, "arrival_time_ns": 500, "input_tok_ids": [7, 8, 9, 3]})"
+      "\n"
+      R"({"session_id": "s", "arrival_time_ns": 900, "sub_requests": [{"input_toks": 5, "output_toks": 2, "tool_duration_ns": 7}, {"input_toks": 8, "output_toks": 1, "tool_duration_ns": 0}]})"
+      "\n"};
   const Format mooncake{
       "mooncake", R"(, "spread": "3 s")",
-      "{\"timestamp\": 0, \"input_length\": 6758, \"output_length\": 500, \"hash_ids\": [0, 1]}\n"
+      "{\"timestamp\": 0, \"input_length\": 758, \"output_length\": 500, \"hash_ids\": [0, 1]}\n"
       "{\"timestamp\": 3000, \"input_length\": 7322, \"output_length\": 490, \"hash_ids\": []}\n"};
   RandomEngine engine = random_stream(1, "damage");
-  for (const Format& format : {azure, mooncake, sessions, recorded}) {
+  for (const Format& format : {azure, mooncake, sessions, recorded, turns, burst, bailian, serving}) {
+    INFO(format.kind);
+    // As it is it can be read.
+    const TemporaryFile whole(format.content, ".json");
+    CHECK(!all_requests(trace_workload(format.kind, whole.path(), format.more)).empty());
     int refused = 0;
     for (int round = 0; round < 1000; ++round) {
       const TemporaryFile file(damaged(format.content, engine), ".json");

@@ -85,8 +85,8 @@ TEST_CASE("Workload keys that cannot be are refused with their place", "[workloa
     CHECK(error.substr(error.find(": ") + 2, broken.message.size()) == broken.message);
   }
   CHECK(error_of(R"({"kind": "azur", "file": "x"})")
-            .find("known: azure mooncake sessions kv-cache-tester synthetic agents; did you mean 'azure'?") !=
-        std::string::npos);
+            .find("known: azure burstgpt mooncake bailian sessions kv-cache-tester agent-turns llmservingsim "
+                  "synthetic agents; did you mean 'azure'?") != std::string::npos);
   CHECK(error_of("3") == "scenario.json:1:14: workload: expects an object, not a number");
 }
 
