@@ -366,6 +366,7 @@ AgentsWorkload AgentsWorkload::read(Reader& r) {
       continue;
     }
     std::vector<std::string_view> known;
+    known.reserve(own.size() + agent_profiles().size());
     for (const AgentProfile& p : own) known.emplace_back(p.name);
     for (const AgentProfile& p : agent_profiles()) known.emplace_back(p.name);
     mix->unknown(name, name, known);
