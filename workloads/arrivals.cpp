@@ -103,8 +103,14 @@ RateTableArrivals RateTableArrivals::read(Reader& r) {
 }
 
 Seconds RateTableArrivals::next(RandomEngine& engine) {
-  // An exponential of mean 1 is used up window by window, at the rate of each.
+  // An exponential of mean 1 is used up window by window, at the rate of each; whole rounds of the table at
+  // once.
   double left = boost::random::exponential_distribution<double>(1)(engine);
+  double round = 0;
+  for (const double rate : rates) round += rate * every.si;
+  const double rounds = std::floor(left / round);
+  left -= rounds * round;
+  last += every * (rounds * static_cast<double>(rates.size()));
   auto window = static_cast<std::int64_t>(std::floor(last / every));
   while (true) {
     const double rate = rates[static_cast<std::size_t>(window) % rates.size()];

@@ -193,6 +193,11 @@ TEST_CASE(
   CHECK(sums[0] / 5000 == Approx(1).epsilon(0.05));
   CHECK(sums[1] == 0);
   CHECK(sums[2] / 5000 == Approx(8).epsilon(0.02));
+  // A table of which one arrival takes millions of rounds.
+  const auto rare =
+      all_requests(R"({ "kind": "synthetic", "requests": 2000, "prompt_tokens": 1, "output_tokens": 1,
+      "arrivals": { "kind": "rates", "per_second": [0.002, 0], "every": "10 us" } })");
+  CHECK(rare.back().arrival.si / 2000 == Approx(1000).epsilon(0.1));
 
   // 1 a second for 90 s and 21 for 10 s: 3 on average. Of counts in windows of 1 s the variance is that of
   // the rates plus the mean: 36 + 3, a little less for windows in which the state changes.
