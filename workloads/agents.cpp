@@ -163,6 +163,8 @@ class SessionWriter {
     for (std::int64_t c = 0; c < calls; ++c) {
       Cause cause = c == 0 && agent == 0 ? first() : c == 0 ? first_of_sub_agent() : next();
       TokenCount said = answer();
+      // The first call is made, however short its answer has to be.
+      if (session_->turns.empty()) said = std::min(said, policy.window - context.tokens() - 1);
       const TokenCount room = policy.window - context.tokens() - said;
       if (room < 1) return;
       cause.tokens = std::min(cause.tokens, room);
@@ -348,6 +350,8 @@ AgentsWorkload AgentsWorkload::read(Reader& r) {
   workload.duration = r.find<Seconds>("duration", Range::positive).value_or(kNever);
   if (!workload.sessions && workload.duration == kNever)
     r.fail("sessions", "say how many sessions, or for how long they arrive (\"duration\")");
+  if (std::holds_alternative<ClosedLoop>(workload.arrivals) && !workload.sessions)
+    r.fail("sessions", "a closed loop ends after so many sessions; \"duration\" cannot end it");
   std::vector<AgentProfile> own;
   for (Reader& profile : r.objects("profiles", false)) own.push_back(AgentProfile::read(profile));
   if (!r.has("mix")) {

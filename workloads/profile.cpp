@@ -78,6 +78,9 @@ AgentProfile AgentProfile::read(Reader& r) {
   if (r.has("patience")) profile.patience = read_duration(r, "patience");
   const auto context = r.variant("context", "append");
   if (auto policy = context ? OneOf<ContextPolicy>::read(*context) : std::nullopt) profile.context = *policy;
+  if (const auto* growing = std::get_if<GrowingContext>(&profile.context);
+      growing != nullptr && growing->window < profile.shared_prefix + 2)
+    r.fail("context", "has no room for a call behind the shared prefix");
   if (auto agents = r.find_object("sub_agents")) profile.sub_agents = read_sub_agents(*agents);
   r.done();
   return profile;

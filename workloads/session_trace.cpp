@@ -261,7 +261,7 @@ class SessionTraceSource final : public Source {
     if (blocks == 0) return nullptr;
     const TokenCount most = turn.prompt_tokens + turn.output_tokens;
     const std::int64_t least = turn.prompt_tokens / block_tokens_;
-    if (blocks < least || (blocks - 1) * block_tokens_ >= most)
+    if (blocks < least || blocks - 1 >= (most + block_tokens_ - 1) / block_tokens_)
       throw JsonLineError("there are " + std::to_string(blocks) + " hash blocks of " +
                           std::to_string(block_tokens_) + " tokens for a prompt of " +
                           std::to_string(turn.prompt_tokens) + " and an output of " +

@@ -162,8 +162,10 @@ std::optional<RequestRef> Cluster::arrive(ArrivingRequest arriving) {
   if (arriving.previous.valid()) request.previous_turn = arriving.previous_turn;
   const std::uint32_t stay = request.stay;
   place(ref, way);
-  // Not before: it may take what was kept for it.
-  if (arriving.previous.valid()) replica(arriving.previous).unpin(record.session, arriving.previous_turn);
+  // What was kept for it elsewhere is of no use; where it goes it is kept until it is there.
+  const bool gone = requests_[ref].stay != stay;
+  if (arriving.previous.valid() && (gone || requests_[ref].record.prefill_replica != arriving.previous))
+    replica(arriving.previous).unpin(record.session, arriving.previous_turn);
   return requests_[ref].stay == stay ? std::optional(ref) : std::nullopt;
 }
 
@@ -226,8 +228,14 @@ void Cluster::enter(RequestRef ref) {
   Replica& prefill = replica(record.prefill_replica);
   const auto* bounded = std::get_if<Bounded>(&setup_.admission);
   // What has been let in once is not turned away.
-  if (bounded == nullptr || record.retries > 0 || prefill.waiting() < bounded->max_waiting)
-    return prefill.enqueue(ref);
+  const auto previous = request.previous_turn;
+  if (bounded == nullptr || record.retries > 0 || prefill.waiting() < bounded->max_waiting) {
+    prefill.enqueue(ref);
+    // Not before: it may take what was kept for it.
+    if (previous) prefill.unpin(record.session, *previous);
+    return;
+  }
+  if (previous) prefill.unpin(record.session, *previous);
   withdraw(request);
   requests_.remove(ref);
   reject(record, Outcome::rejected_queue_full);

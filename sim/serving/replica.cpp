@@ -172,7 +172,11 @@ void Replica::end_stay(Rank& rank, Request& request, BlockCount blocks) {
     return give_back(rank, request, blocks);
   if (const Pin* pin = std::get_if<Pin>(&setup_.retention)) {
     if (!pin->predicted || request.next_turn_in <= pin->ttl) {
-      pins_[{request.record.session, request.record.turn}] = {request.rank, prefix, ++pinned_};
+      const std::pair key{request.record.session, request.record.turn};
+      // A turn that a failure sent back ends twice.
+      if (const auto before = pins_.find(key); before != pins_.end())
+        ranks_[before->second.rank].kv.unlock(before->second.prefix, simulation_.now());
+      pins_[key] = {request.rank, prefix, ++pinned_};
       request.prefix = PrefixTree::kRoot;  // it keeps the lock
       expiries_.push_back({request.record.session, request.record.turn, pinned_});
       simulation_.after(pin->ttl, [this, number = pinned_] { pin_expires(number); });
@@ -325,8 +329,13 @@ void Replica::arrive(RequestRef ref) {
 
 void Replica::release(RequestRef ref) {
   settle();
-  copy_down(requests_[ref], requests_[ref].prefill_target, TierWrite::write_on_completion);
-  end_stay(rank_of(ref), requests_[ref], requests_[ref].reserved);
+  Request& request = requests_[ref];
+  if (request.cancelled) {
+    give_back(rank_of(ref), request, request.reserved);
+  } else {
+    copy_down(request, request.prefill_target, TierWrite::write_on_completion);
+    end_stay(rank_of(ref), request, request.reserved);
+  }
   listener_.room_freed(id_);  // hand-offs that wait for this room came before the prompts that wait here
   poke();
 }
