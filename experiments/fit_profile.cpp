@@ -168,21 +168,6 @@ ordered_json profile_of(const Sample& s, const FitOptions& options) {
   return p;
 }
 
-// Largest distance of two empirical distribution functions. Precondition: sorted, not empty.
-double kolmogorov_smirnov(const Values& a, const Values& b) {
-  double most = 0;
-  std::size_t i = 0;
-  std::size_t j = 0;
-  while (i < a.size() && j < b.size()) {
-    const double x = std::min(a[i], b[j]);
-    while (i < a.size() && a[i] <= x) ++i;
-    while (j < b.size() && b[j] <= x) ++j;
-    most = std::max(most, std::abs(static_cast<double>(i) / static_cast<double>(a.size()) -
-                                   static_cast<double>(j) / static_cast<double>(b.size())));
-  }
-  return most;
-}
-
 Sample drawn(const ordered_json& profile, std::size_t sessions) {
   ConfigNode root = parse_config(profile.dump(), "the fitted profile");
   Problems problems;
@@ -223,6 +208,20 @@ ordered_json compare(const Sample& real, const Sample& model) {
 }
 
 }  // namespace
+
+double kolmogorov_smirnov(const std::vector<double>& a, const std::vector<double>& b) {
+  double most = 0;
+  std::size_t i = 0;
+  std::size_t j = 0;
+  while (i < a.size() && j < b.size()) {
+    const double x = std::min(a[i], b[j]);
+    while (i < a.size() && a[i] <= x) ++i;
+    while (j < b.size() && b[j] <= x) ++j;
+    most = std::max(most, std::abs(static_cast<double>(i) / static_cast<double>(a.size()) -
+                                   static_cast<double>(j) / static_cast<double>(b.size())));
+  }
+  return most;
+}
 
 ProfileFit fit_profile(Source& source, const FitOptions& options) {
   std::array<Sampler, 2> halves;

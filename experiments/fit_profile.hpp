@@ -3,10 +3,15 @@
 #include <iosfwd>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "workloads/source.hpp"
 
 namespace disagg {
+
+// Largest distance of two empirical distribution functions (two-sample Kolmogorov-Smirnov). Precondition:
+// sorted.
+double kolmogorov_smirnov(const std::vector<double>& a, const std::vector<double>& b);
 
 struct FitOptions {
   std::string name = "fitted";

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "experiments/distribution.hpp"
+#include "experiments/figures.hpp"
 #include "experiments/table.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/text.hpp"
@@ -18,16 +19,6 @@ namespace disagg {
 namespace {
 
 using nlohmann::ordered_json;
-
-ordered_json ratio(double part, double whole) {
-  return whole > 0 ? ordered_json(part / whole) : ordered_json(nullptr);
-}
-
-ordered_json statistics(const Distribution& d) {
-  if (d.count() == 0) return nullptr;
-  return {{"count", d.count()},      {"mean", d.mean()},        {"p50", d.quantile(0.50)},
-          {"p90", d.quantile(0.90)}, {"p99", d.quantile(0.99)}, {"max", d.max()}};
-}
 
 // What prompts find in a cache that forgets nothing, token by token.
 class UnlimitedCache {

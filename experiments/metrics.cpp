@@ -3,23 +3,12 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "experiments/figures.hpp"
+
 namespace disagg {
 namespace {
 
 using nlohmann::ordered_json;
-
-// Null where nothing was measured: a zero would be a number that nobody observed.
-ordered_json statistics_ms(const Distribution& d) {
-  if (d.count() == 0) return nullptr;
-  ordered_json j;
-  j["mean"] = d.mean() * 1e3;
-  j["p50"] = d.quantile(0.50) * 1e3;
-  j["p90"] = d.quantile(0.90) * 1e3;
-  j["p95"] = d.quantile(0.95) * 1e3;
-  j["p99"] = d.quantile(0.99) * 1e3;
-  j["max"] = d.max() * 1e3;
-  return j;
-}
 
 }  // namespace
 
@@ -110,15 +99,15 @@ ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accele
           ? ordered_json(static_cast<double>(cached_tokens_) / static_cast<double>(input_tokens_))
           : ordered_json(nullptr);
   j["duration_s"] = seconds;
-  j["ttft_ms"] = statistics_ms(ttft_);
-  j["tpot_ms"] = statistics_ms(tpot_);
-  j["itl_ms"] = statistics_ms(itl_);
-  j["e2el_ms"] = statistics_ms(e2el_);
-  j["queue_wait_ms"] = statistics_ms(queue_wait_);
+  j["ttft_ms"] = statistics(ttft_, 1e3);
+  j["tpot_ms"] = statistics(tpot_, 1e3);
+  j["itl_ms"] = statistics(itl_, 1e3);
+  j["e2el_ms"] = statistics(e2el_, 1e3);
+  j["queue_wait_ms"] = statistics(queue_wait_, 1e3);
   j["kv_transfer_ms"] =
-      statistics_ms(kv_transfer_);  // first to last flow; runs under the prefill if layerwise
+      statistics(kv_transfer_, 1e3);  // first to last flow; runs under the prefill if layerwise
   j["hand_off_wait_ms"] =
-      statistics_ms(hand_off_wait_);  // what of it, and of the wait for room, a request feels
+      statistics(hand_off_wait_, 1e3);  // what of it, and of the wait for room, a request feels
   if (completed_ > 0) {
     const double per_request = 1e3 / static_cast<double>(completed_);
     j["mean_time_in_ms"] = {{"queue", breakdown_.queue.si * per_request},

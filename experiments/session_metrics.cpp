@@ -4,20 +4,12 @@
 #include <bit>
 #include <nlohmann/json.hpp>
 
+#include "experiments/figures.hpp"
+
 namespace disagg {
 namespace {
 
 using nlohmann::ordered_json;
-
-ordered_json statistics(const Distribution& d) {
-  if (d.count() == 0) return nullptr;
-  return {{"mean", d.mean()},        {"p50", d.quantile(0.50)}, {"p90", d.quantile(0.90)},
-          {"p95", d.quantile(0.95)}, {"p99", d.quantile(0.99)}, {"max", d.max()}};
-}
-
-ordered_json ratio(double part, double whole) {
-  return whole > 0 ? ordered_json(part / whole) : ordered_json(nullptr);
-}
 
 }  // namespace
 

@@ -8,14 +8,12 @@
 #include "sim/base/text.hpp"
 #include "version.hpp"
 
+#include "experiments/figures.hpp"
+
 namespace disagg {
 namespace {
 
 using nlohmann::ordered_json;
-
-ordered_json ratio(double part, double whole) {
-  return whole > 0 ? ordered_json(part / whole) : ordered_json(nullptr);
-}
 
 struct PoolTotals {
   ReplicaUsage usage;

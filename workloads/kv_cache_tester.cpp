@@ -28,15 +28,17 @@ constexpr auto kSessionFields = std::to_array<std::string_view>(
 constexpr auto kCallFields =
     std::to_array<std::string_view>({"t", "type", "model", "in", "out", "hash_ids", "input_types",
                                      "output_types", "stop", "api_time", "ttft", "think_time"});
-constexpr auto kSubAgentFields = std::to_array<std::string_view>(
-    {"t", "type", "agent_id", "subagent_type", "duration_ms", "models", "requests", "status", "system_tokens",
-     "tool_tokens", "tool_use_count", "total_tokens"});
+constexpr auto kSubAgentFields =
+    std::to_array<std::string_view>({"t", "type", "agent_id", "duration_ms", "models", "requests", "status",
+                                     "system_tokens", "tool_tokens", "tool_use_count", "total_tokens"});
+// Of sub-agents, which may start some themselves. Nobody has seen more than one level.
+constexpr int kMostLevels = 16;
 
 // One session file, with messages that name the place in it.
 class SessionFile {
  public:
   SessionFile(const std::filesystem::path& file, bool shared_prefix, std::uint64_t index,
-              std::unordered_map<std::uint64_t, std::uint64_t>& prefixes)
+              std::unordered_map<std::uint64_t, std::uint64_t>& prefixes, TokenCount& block_size)
       : file_(file), offset_((kFirstSession + index) * kIdsEach), prefixes_(prefixes) {
     const auto in = open_decompressed(file);
     std::array<char, 1U << 16U> buffer{};
@@ -55,11 +57,15 @@ class SessionFile {
     require(root, json::value_t::object, "", "an object");
     known(root, "", kSessionFields);
     block_ = tokens(root, "", "block_size", 1);
+    if (block_size == 0) block_size = block_;
+    if (block_ != block_size)
+      fail("", "block_size is " + std::to_string(block_) + ", but " + std::to_string(block_size) +
+                   " in the sessions before, whose hash ids cannot be compared with these");
     const TokenCount prefix = tokens(root, "", "tool_tokens", 0) + tokens(root, "", "system_tokens", 0);
     shared_blocks_ = shared_prefix ? prefix / block_ : 0;
     prefix_id_ = shared_id(root);
     std::vector<std::uint32_t> parents;
-    read_calls(member(root, "", "requests"), "requests", parents, 0);
+    read_calls(member(root, "", "requests"), "requests", parents, 0, 0);
     if (session_->turns.empty()) fail("requests", "is empty");
   }
 
@@ -77,7 +83,8 @@ class SessionFile {
   void known(const json& object, const std::string& path,
              const std::array<std::string_view, n>& fields) const {
     for (const auto& [key, value] : object.items())
-      if (std::ranges::find(fields, key) == fields.end())
+      // "agent_type", with whatever stands before it, says what a sub-agent is for.
+      if (std::ranges::find(fields, key) == fields.end() && !key.ends_with("agent_type"))
         fail(path, "field " + unknown_word(printable(key), fields));
   }
   const json& member(const json& object, const std::string& path, const char* key) const {
@@ -112,7 +119,9 @@ class SessionFile {
 
   // The calls of one agent, in order; `parents` are the calls that the next one waits for.
   void read_calls(const json& calls, const std::string& path, std::vector<std::uint32_t>& parents,
-                  std::uint32_t agent) {
+                  std::uint32_t agent, int level) {
+    if (level > kMostLevels)
+      fail("", "sub-agents are nested more than " + std::to_string(kMostLevels) + " deep");
     require(calls, json::value_t::array, path, "an array");
     Trigger trigger = Trigger::user;
     std::optional<std::uint32_t> before;  // of the same agent
@@ -122,11 +131,12 @@ class SessionFile {
       const std::string place = path + "[" + std::to_string(i) + "]";
       require(call, json::value_t::object, place, "an object");
       const json& type = member(call, place, "type");
-      if (type == "subagent") {
+      // A sub-agent is told by the calls that it holds.
+      if (call.contains("requests")) {
         known(call, place, kSubAgentFields);
         std::vector<std::uint32_t> chain;
         if (before) chain.push_back(*before);
-        read_calls(member(call, place, "requests"), place + ".requests", chain, ++agents_);
+        read_calls(member(call, place, "requests"), place + ".requests", chain, ++agents_, level + 1);
         const Seconds ended = seconds(call, place, "t");
         joined = std::max(joined.value_or(ended), ended);
         if (!chain.empty() && chain != std::vector<std::uint32_t>{before.value_or(0)})
@@ -134,7 +144,8 @@ class SessionFile {
         continue;
       }
       if (type != "n" && type != "s")
-        fail(place, "type is " + printable(type.dump()) + ", expects \"n\", \"s\" or \"subagent\"");
+        fail(place,
+             "type is " + printable(type.dump()) + ", expects \"n\", \"s\", or the requests of a sub-agent");
       known(call, place, kCallFields);
       Turn turn;
       turn.prompt_tokens = tokens(call, place, "in", 1);
@@ -265,7 +276,7 @@ class KvCacheTesterSource final : public Source {
     std::error_code error;
     if (std::filesystem::file_size(path, error) > kLargestFile || error)
       throw ConfigError(path.string() + ": cannot be read, or is larger than 1 GiB");
-    const SessionFile file(path, trace_.shared_prefix, given_++, prefixes_);
+    const SessionFile file(path, trace_.shared_prefix, given_++, prefixes_, block_size_);
     hash_.add(file.text());
     RequestSpec request;
     request.arrival = std::visit([&](auto& a) { return a.next(random_); }, trace_.arrivals);
@@ -293,6 +304,7 @@ class KvCacheTesterSource final : public Source {
   std::vector<std::filesystem::path> files_;
   RandomEngine random_;
   std::unordered_map<std::uint64_t, std::uint64_t> prefixes_;  // ids of the shared prefixes
+  TokenCount block_size_ = 0;                                  // of the first session
   std::vector<std::string> kinds_{"coding"};
   std::size_t given_ = 0;
   Hash hash_;

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "experiments/fit_profile.hpp"
 #include "experiments/inspect_workload.hpp"
 #include "tests/workloads/support.hpp"
 
@@ -258,23 +259,6 @@ TEST_CASE("The kinds meet what is published of them, with an unlimited cache", "
   within(number("reasoning", "output_tokens", "p99"), 12e3, 35e3);
 }
 
-// Largest distance of two empirical distribution functions.
-double kolmogorov_smirnov(std::vector<double> a, std::vector<double> b) {
-  std::ranges::sort(a);
-  std::ranges::sort(b);
-  double most = 0;
-  std::size_t i = 0;
-  std::size_t j = 0;
-  while (i < a.size() && j < b.size()) {
-    const double x = std::min(a[i], b[j]);
-    while (i < a.size() && a[i] <= x) ++i;
-    while (j < b.size() && b[j] <= x) ++j;
-    most = std::max(most, std::abs(static_cast<double>(i) / static_cast<double>(a.size()) -
-                                   static_cast<double>(j) / static_cast<double>(b.size())));
-  }
-  return most;
-}
-
 TEST_CASE("Generated coding sessions are like 150 recorded ones: appended, output, turns, gaps, reuse",
           "[workloads]") {
   if (!std::filesystem::exists(kSessions)) {
@@ -298,6 +282,7 @@ TEST_CASE("Generated coding sessions are like 150 recorded ones: appended, outpu
       }
       s.turns.push_back(main);
     }
+    for (auto* values : {&s.appended, &s.output, &s.turns, &s.gaps}) std::ranges::sort(*values);
     return s;
   };
   const std::string recorded_workload = trace_workload(

@@ -122,7 +122,7 @@ TEST_CASE("A recorded session: chains, a sub-agent that the next call waits for,
     "tool_tokens": 100, "system_tokens": 30, "requests": [
       {"t": 0, "type": "n", "model": "m", "in": 200, "out": 70, "hash_ids": [1, 2, 3, 4], "stop": "tool_use", "api_time": 1},
       {"t": 5, "type": "s", "model": "m", "in": 320, "out": 5, "hash_ids": [1, 2, 3, 5, 6], "stop": "end_turn", "think_time": 4},
-      {"t": 6, "type": "subagent", "agent_id": "x", "requests": [
+      {"t": 6, "type": "nested", "agent_id": "x", "requests": [
          {"t": 6, "type": "n", "model": "m", "in": 64, "out": 0, "hash_ids": [9], "stop": "tool_use"},
          {"t": 7, "type": "n", "model": "m", "in": 128, "out": 2, "hash_ids": [9, 10], "stop": "end_turn", "think_time": 1}]},
       {"t": 16, "type": "n", "model": "m", "in": 400, "out": 9, "hash_ids": [1, 2, 3, 5, 6, 7, 8], "think_time": 50}]})";
@@ -174,7 +174,8 @@ TEST_CASE("Recorded sessions that are damaged are refused by name", "[workloads]
   CHECK(why("[]") == ": expects an object");
   CHECK(why(head + "[]}") == ": requests: is empty");
   CHECK(why(head + "7}") == ": requests: expects an array");
-  CHECK(why(head + R"([{"type": "q"}]})") == R"(: requests[0]: type is "q", expects "n", "s" or "subagent")");
+  CHECK(why(head + R"([{"type": "q"}]})") ==
+        R"(: requests[0]: type is "q", expects "n", "s", or the requests of a sub-agent)");
   CHECK(why(head + R"([{"type": "n", "out": 1, "hash_ids": []}]})") ==
         ": requests[0]: field 'in' is missing");
   CHECK(why(head + R"([{"type": "n", "in": 1, "out": 1, "hash_ids": [], "inn": 2}]})")
@@ -183,6 +184,11 @@ TEST_CASE("Recorded sessions that are damaged are refused by name", "[workloads]
             .starts_with(": requests[0]: hash_ids holds 1 ids"));
   CHECK(why(head + R"([{"type": "n", "in": 1, "out": -1, "hash_ids": []}]})")
             .starts_with(": requests[0]: out is -1"));
+  std::string nested;
+  for (int level = 0; level < 20'000; ++level) nested += R"([{"type": "x", "requests": )";
+  CHECK(why(head + nested) != "");
+  for (int level = 0; level < 20'000; ++level) nested += level == 0 ? "[]}]" : "}]";
+  CHECK(why(head + nested + "}") == ": sub-agents are nested more than 16 deep");
   CHECK(why("\x28\xb5\x2f\xfd garbage").ends_with("is damaged or cut off: it cannot be read to its end"));
 }
 
