@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <vector>
@@ -56,7 +57,7 @@ class Sampler {
     Sample& s = sample_;
     ++s.sessions;
     PrefixTree own(1, LeastRecentlyUsed{}, {});
-    std::vector<int> calls_of_agent;
+    std::map<std::uint32_t, double> calls_of_agent;
     double main_calls = 0;
     double before = 0;
     for (const Turn& turn : session.turns) {
@@ -64,8 +65,7 @@ class Sampler {
       s.prompt_tokens += prompt;
       s.reused += static_cast<double>(meet(own, turn));
       if (turn.agent > 0) {
-        if (calls_of_agent.size() < turn.agent) calls_of_agent.resize(turn.agent);
-        ++calls_of_agent[turn.agent - 1];
+        ++calls_of_agent[turn.agent];
         continue;
       }
       s.prompts.push_back(prompt);
@@ -93,10 +93,11 @@ class Sampler {
       }
       before = prompt;
     }
+    if (main_calls == 0) throw ConfigError("fit: a session has no call of its main agent (agent 0)");
     s.calls.push_back(main_calls);
     if (calls_of_agent.empty()) return;
     s.sub_agents.push_back(static_cast<double>(calls_of_agent.size()));
-    for (const int calls : calls_of_agent) s.sub_agent_calls.push_back(std::max(calls, 1));
+    for (const auto& [agent, calls] : calls_of_agent) s.sub_agent_calls.push_back(calls);
   }
   Sample take() {
     sample_.sort();

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
+#include <set>
 #include <vector>
 
 #include "experiments/distribution.hpp"
@@ -85,12 +86,12 @@ class Inspection {
     UnlimitedCache own;
     std::vector<Seconds> ends(turns.size());
     Seconds idle{};
-    std::uint32_t agents = 0;
+    std::set<std::uint32_t> agents;
     for (std::size_t t = 0; t < turns.size(); ++t) {
       const Turn& turn = turns[t];
       count(kind, turn.prompt_tokens, turn.output_tokens, turn.content.get(), &own);
       kind.reasoning += turn.reasoning_tokens;
-      agents = std::max(agents, turn.agent);
+      if (turn.agent > 0) agents.insert(turn.agent);
       for (const std::uint32_t parent : turn.parents) ends[t] = std::max(ends[t], ends[parent]);
       ends[t] += turn.tool + turn.think;
       idle = std::max(idle, ends[t]);
@@ -103,7 +104,7 @@ class Inspection {
         kind.tool.add(turn.tool.si);
       }
     }
-    kind.sub_agents += agents;
+    kind.sub_agents += static_cast<std::int64_t>(agents.size());
     kind.idle.add(idle.si);
     present_.emplace_back(request.arrival, 1);
     present_.emplace_back(request.arrival + idle, -1);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sim/base/text.hpp"
+#include "workloads/weighted.hpp"
 
 namespace disagg {
 namespace {
@@ -283,7 +284,6 @@ class AgentsSource final : public Source {
     for (const AgentsWorkload::Share& share : workload_.mix) {
       kinds_.push_back(share.profile.name);
       streams_.emplace_back(seed, share.profile.name);
-      whole_ += share.share;
     }
   }
 
@@ -293,9 +293,8 @@ class AgentsSource final : public Source {
     request.arrival = std::visit([&](auto& a) { return a.next(arrivals_); }, workload_.arrivals);
     if (request.arrival >= workload_.duration) return std::nullopt;
     last_ = request.arrival;
-    double at = whole_ * boost::random::uniform_01<double>()(kinds_stream_);
-    while (request.kind + 1 < kinds_.size() && at >= workload_.mix[request.kind].share)
-      at -= workload_.mix[request.kind++].share;
+    request.kind = static_cast<std::uint32_t>(
+        draw_weighted(workload_.mix, &AgentsWorkload::Share::share, kinds_stream_));
     const std::uint64_t first_id = (kFirstSession + static_cast<std::uint64_t>(given_++)) * kIdsEach;
     request.session =
         SessionWriter(workload_.mix[request.kind].profile, request.kind, first_id, streams_[request.kind])
@@ -331,7 +330,6 @@ class AgentsSource final : public Source {
   RandomEngine arrivals_, kinds_stream_;
   std::vector<std::string> kinds_;
   std::vector<Streams> streams_;
-  double whole_ = 0;
   std::int64_t given_ = 0;
   Seconds last_{};
 };
@@ -353,7 +351,11 @@ AgentsWorkload AgentsWorkload::read(Reader& r) {
   if (std::holds_alternative<ClosedLoop>(workload.arrivals) && !workload.sessions)
     r.fail("sessions", "a closed loop ends after so many sessions; \"duration\" cannot end it");
   std::vector<AgentProfile> own;
-  for (Reader& profile : r.objects("profiles", false)) own.push_back(AgentProfile::read(profile));
+  for (Reader& profile : r.objects("profiles", false)) {
+    own.push_back(AgentProfile::read(profile));
+    if (std::ranges::count(own, own.back().name, &AgentProfile::name) > 1)
+      profile.fail("name", "two profiles are named '" + own.back().name + "'");
+  }
   if (!r.has("mix")) {
     for (const AgentProfile& profile : own) workload.mix.push_back({profile, 1});
     if (own.empty()) r.fail("mix", "is missing: shares of agent kinds, such as { \"coding\": 1 }");

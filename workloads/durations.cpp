@@ -8,6 +8,7 @@
 #include <string>
 
 #include "sim/base/one_of.hpp"
+#include "workloads/weighted.hpp"
 
 namespace disagg {
 namespace {
@@ -83,14 +84,7 @@ MixedDuration MixedDuration::read(Reader& r) {
 }
 
 Seconds MixedDuration::draw(RandomEngine& engine) const {
-  double whole = 0;
-  for (const Part& part : parts) whole += part.weight;
-  double at = whole * boost::random::uniform_01<double>()(engine);
-  for (const Part& part : parts) {
-    if (at < part.weight) return part.time.draw(engine);
-    at -= part.weight;
-  }
-  return parts.back().time.draw(engine);
+  return parts[draw_weighted(parts, &Part::weight, engine)].time.draw(engine);
 }
 
 Duration read_duration(Reader& r, std::string_view key) {

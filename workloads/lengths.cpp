@@ -10,6 +10,7 @@
 
 #include "sim/base/one_of.hpp"
 #include "workloads/trace_lines.hpp"
+#include "workloads/weighted.hpp"
 
 namespace disagg {
 namespace {
@@ -117,14 +118,7 @@ MixedLength MixedLength::read(Reader& r) {
 }
 
 TokenCount MixedLength::draw(RandomEngine& engine) const {
-  double whole = 0;
-  for (const Part& part : parts) whole += part.weight;
-  double at = whole * boost::random::uniform_01<double>()(engine);
-  for (const Part& part : parts) {
-    if (at < part.weight) return part.length.draw(engine);
-    at -= part.weight;
-  }
-  return parts.back().length.draw(engine);
+  return parts[draw_weighted(parts, &Part::weight, engine)].length.draw(engine);
 }
 
 Length read_length(Reader& r, std::string_view key) {

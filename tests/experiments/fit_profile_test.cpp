@@ -13,6 +13,13 @@ std::string agents(const std::string& kind, int sessions) {
 }
 
 TEST_CASE(
+    "The distance of {1, 2, 3, 4} and {3, 4, 5, 6} is a half, of equal samples nothing, of disjoint ones 1") {
+  CHECK(kolmogorov_smirnov({1, 2, 3, 4}, {3, 4, 5, 6}) == 0.5);
+  CHECK(kolmogorov_smirnov({1, 2, 2, 3}, {1, 2, 2, 3}) == 0);
+  CHECK(kolmogorov_smirnov({1, 2}, {3, 4, 5}) == 1);
+}
+
+TEST_CASE(
     "A profile fitted to drawn sessions draws sessions like them, and of the half that it has not seen") {
   for (const bool halves : {false, true}) {
     const auto source = open_workload(agents("coding", 600));
@@ -52,6 +59,14 @@ TEST_CASE("A profile of reasoning keeps what is dropped apart from what is said"
 TEST_CASE("Single requests and a handful of sessions are no ground for a profile", "[bad-input]") {
   const auto few = open_workload(agents("chat", 19));
   CHECK_THROWS_WITH(fit_profile(*few, {}), "fit: there are 19 sessions; a profile takes at least 20");
+  // A session of nothing but a sub-agent's call.
+  std::string rows;
+  for (int i = 0; i < 20; ++i)
+    rows += "{\"session_id\": \"" + std::to_string(i) +
+            "\", \"timestamp\": 0, \"agent\": 1000000000, \"input_length\": 5, \"output_length\": 5}\n";
+  const TemporaryFile file(rows);
+  const auto headless = open_workload(trace_workload("sessions", file.path()));
+  CHECK_THROWS_WITH(fit_profile(*headless, {}), "fit: a session has no call of its main agent (agent 0)");
   const auto single =
       open_workload(R"({ "kind": "synthetic", "requests": 3, "prompt_tokens": 5, "output_tokens": 5,
       "arrivals": { "kind": "poisson", "requests_per_second": 1 } })");
