@@ -4,8 +4,15 @@
 #include <utility>
 
 #include "sim/base/expect.hpp"
+#include "sim/base/no_progress.hpp"
+#include "sim/base/text.hpp"
 
 namespace disagg {
+namespace {
+
+constexpr std::int64_t kMostAtOneDate = 1'000'000;
+
+}  // namespace
 
 Feeder::Feeder(Source& source, Seconds end, Simulation& simulation, Cluster& cluster,
                SessionEnded session_ended)
@@ -41,6 +48,11 @@ void Feeder::schedule_next() {
 // Not at once: the cluster is in the middle of the event that ended a request.
 void Feeder::schedule_in_loop() {
   if (simulation_.now() >= end_) return;
+  if (simulation_.now() != loop_date_) entered_at_date_ = 0;
+  loop_date_ = simulation_.now();
+  if (++entered_at_date_ > kMostAtOneDate + *source_.concurrency())
+    throw NoProgress("no progress: at " + show_exact(loop_date_.si) + " s " + std::to_string(kMostAtOneDate) +
+                     " users of the closed loop in a row were turned away, or left, the moment they came");
   ++waiting_;
   simulation_.at(simulation_.now(), [this] {
     --waiting_;
@@ -109,11 +121,11 @@ void Feeder::release(std::uint64_t id, LiveSession& session, std::uint32_t turn)
 }
 
 void Feeder::turn_arrives(std::uint64_t id, std::uint32_t turn) {
-  --waiting_;
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) return;
   LiveTurn& live = found->second.turns[turn];
   if (live.stage != Stage::released) return;  // cancelled meanwhile
+  --waiting_;
   live.stage = Stage::served;
   const Turn& plan = found->second.plan->turns[turn];
   const Seconds patience = plan.patience;
@@ -151,7 +163,12 @@ void Feeder::cancel(std::uint64_t id, std::uint32_t turns) {
   for (std::uint32_t t = 0; t < turns; ++t) {
     LiveTurn& turn = session.turns[t];
     if (turn.stage == Stage::served) served.push_back(turn.ref);
-    if (turn.stage == Stage::released) --session.under_way;
+    if (turn.stage == Stage::released) {
+      // Nobody waits for the end of its tools.
+      --session.under_way;
+      --waiting_;
+      has_timers_ = true;
+    }
     if (turn.stage != Stage::served) turn.stage = Stage::ended;
   }
   // The last of them may close the session.

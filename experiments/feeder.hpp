@@ -16,7 +16,8 @@ namespace disagg {
 // Feeds a workload into the cluster until `end`. Of an open workload one arrival is on the agenda at any
 // time, so nothing is held; of a closed loop the next request or session enters when one ends. Within a
 // session a turn arrives when the turns before it have ended and its tools and its user are done. Turns that
-// would come after `end` do not come, and their sessions stay unfinished.
+// would come after `end` do not come, and their sessions stay unfinished. Throws NoProgress when the users of
+// a closed loop come and go without any time passing.
 class Feeder {
  public:
   using SessionEnded = std::function<void(const SessionRecord&)>;
@@ -26,7 +27,7 @@ class Feeder {
 
   // Whether no request will come any more, or none but those that come when one ends.
   bool ended() const { return waiting_ == 0; }
-  // Whether what is left on the agenda may be the ends of users' patience.
+  // Whether what is left on the agenda may be the ends of users' patience, or of tools of cancelled turns.
   bool has_timers() const { return has_timers_; }
   std::size_t live_sessions() const { return sessions_.size(); }
 
@@ -72,6 +73,8 @@ class Feeder {
   std::uint64_t requests_ = 0, opened_ = 0;
   std::unordered_map<std::uint64_t, LiveSession> sessions_;
   std::int64_t waiting_ = 0;  // arrivals on the agenda
+  Seconds loop_date_{};
+  std::int64_t entered_at_date_ = 0;  // users of the closed loop that came at loop_date_
 };
 
 }  // namespace disagg

@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "experiments/end_of_run.hpp"
 #include "experiments/feeder.hpp"
 #include "experiments/interrupt.hpp"
 #include "experiments/metrics.hpp"
@@ -210,11 +211,9 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   bool warm = scenario.horizon.warm_up == Seconds{0};
   TimeSeries series;
   std::uint32_t events = 0;
+  EndOfRun end(feeder, cluster, simulation, failures, replica_failures);
   simulation.run([&](Seconds next) {
-    // Links and replicas would fail for ever, and users' patience may outlast the work.
-    if ((failures || replica_failures || feeder.has_timers() || cluster.has_timers()) && feeder.ended() &&
-        cluster.is_empty() && simulation.flows_in_flight() == 0)
-      return true;
+    if (end.reached()) return true;
     if (!warm && next >= scenario.horizon.warm_up) {
       simulation.pass_to(scenario.horizon.warm_up);
       cluster.settle();

@@ -34,6 +34,8 @@ void SessionMetrics::add(const SessionRecord& session, Sums& sums) const {
   if (session.outcome == SessionOutcome::failed) ++sums.failed;
   if (session.outcome == SessionOutcome::unfinished) ++sums.unfinished;
   if (session.outcome == SessionOutcome::cancelled) ++sums.cancelled;
+  const Slo& slo = slos_[session.kind];
+  if (slo.task && session.outcome != SessionOutcome::unfinished) ++sums.judged;
   if (session.outcome != SessionOutcome::finished) return;
   ++sums.finished;
   sums.task_time.add(session.task_time().si);
@@ -41,8 +43,7 @@ void SessionMetrics::add(const SessionRecord& session, Sums& sums) const {
   sums.spent.tool += session.spent.tool;
   sums.spent.think += session.spent.think;
   sums.spent.service += session.spent.service;
-  const Slo& slo = slos_[session.kind];
-  if (!slo.task || session.task_time() <= *slo.task) ++sums.good;
+  if (slo.task && session.task_time() <= *slo.task) ++sums.good;
 }
 
 std::size_t SessionMetrics::group_of(std::uint32_t turn) {
@@ -113,9 +114,8 @@ ordered_json SessionMetrics::json(const Sums& s, std::int64_t accelerators,
   j["tasks_per_hour"] = ratio(finished, hours);
   j["tasks_per_hour_per_accelerator"] = ratio(finished, hours * static_cast<double>(accelerators));
   j["tasks_per_usd"] = usd_per_hour ? ratio(finished, hours * *usd_per_hour) : ordered_json(nullptr);
-  const bool bounded = std::ranges::any_of(slos_, [](const Slo& slo) { return slo.task.has_value(); });
-  j["slo_attainment"] =
-      bounded ? ratio(good, static_cast<double>(s.finished + s.failed + s.cancelled)) : ordered_json(nullptr);
+  const bool bounded = s.judged > 0;
+  j["slo_attainment"] = bounded ? ratio(good, static_cast<double>(s.judged)) : ordered_json(nullptr);
   j["good_tasks_per_hour"] = bounded ? ratio(good, hours) : ordered_json(nullptr);
   ordered_json by_turn = ordered_json::array();
   for (std::size_t g = 0; g < kTurnGroups; ++g) {

@@ -73,7 +73,8 @@ class SessionMetrics {
   static constexpr std::size_t kTurnGroups = 16;
   static std::size_t group_of(std::uint32_t turn);
   struct Sums {
-    std::int64_t sessions = 0, finished = 0, failed = 0, unfinished = 0, cancelled = 0, good = 0, turns = 0;
+    std::int64_t sessions = 0, finished = 0, failed = 0, unfinished = 0, cancelled = 0, turns = 0;
+    std::int64_t judged = 0, good = 0;  // of the kinds with an SLO: all that ended; within it
     Distribution task_time, turns_of_session;
     SessionTime spent;  // of finished sessions
     Seconds first_arrival = kNever, last_end{};

@@ -15,6 +15,7 @@ namespace {
 // Ids below this are of shared prefixes: 2^32 each for the agents of a profile and for its sub-agents.
 constexpr std::uint64_t kFirstSession = 4096;
 constexpr std::uint64_t kIdsEach = std::uint64_t{1} << 32U;
+constexpr std::size_t kMostTurns = 100'000;
 
 // One stream for each thing that is drawn, so that changing one does not shift the others.
 struct Streams {
@@ -57,7 +58,7 @@ class Context {
 class SessionWriter {
  public:
   SessionWriter(const AgentProfile& profile, std::uint64_t index, std::uint64_t first_id, Streams& streams)
-      : profile_(profile), index_(index), next_id_(first_id), streams_(streams) {}
+      : profile_(profile), index_(index), first_id_(first_id), next_id_(first_id), streams_(streams) {}
 
   std::shared_ptr<const Session> write() {
     const std::int64_t calls = draw(profile_.calls, streams_.structure);
@@ -128,6 +129,9 @@ class SessionWriter {
     whole.say(turn.output_tokens);
     turn.content = std::make_shared<const PromptContent>(whole.content());
     const std::uint64_t end = next_id_;
+    if (end - first_id_ > kIdsEach || session_->turns.size() == kMostTurns)
+      throw ConfigError("a session of the agents '" + profile_.name +
+                        "' would have more than 2^32 tokens of its own, or 100,000 calls");
     session_->turns.push_back(std::move(turn));
     parents = {static_cast<std::uint32_t>(session_->turns.size() - 1)};
     return {end - static_cast<std::uint64_t>(answer), answer};
@@ -192,7 +196,10 @@ class SessionWriter {
     for (std::int64_t c = 0; c < calls; ++c) {
       // The first page is there when the task comes.
       Cause page = next();
-      if (c == 0) page.tool = page.think = Seconds{};
+      if (c == 0) {
+        page.tool = page.think = Seconds{};
+        page.trigger = Trigger::user;
+      }
       Context prompt = base;
       prompt.say(page.tokens);
       const TokenCount appended = page.tokens + (c == 0 ? task.tokens : logged);
@@ -269,7 +276,7 @@ class SessionWriter {
   static constexpr TokenCount kMostContext = 1'000'000'000;
   const AgentProfile& profile_;
   std::uint64_t index_;
-  std::uint64_t next_id_;
+  std::uint64_t first_id_, next_id_;
   Streams& streams_;
   std::shared_ptr<Session> session_ = std::make_shared<Session>();
   std::uint32_t agents_ = 0;

@@ -12,11 +12,20 @@
 namespace disagg {
 namespace {
 
+constexpr double kLeastInState = 1e-5;
+
 // A number between bounds that keep every arrival time finite.
 double read_between(Reader& r, std::string_view key, double low, double high, std::string_view bounds) {
   const auto value = r.get<double>(key, Range::positive);
   if (value > 0 && (value < low || value > high)) r.fail(key, bounds);
   return value;
+}
+
+// Between a millisecond and 30 years, so that dates stay exact and loops over such times short.
+Seconds bounded(Reader& r, std::string_view key, Seconds time) {
+  if (time > Seconds{} && (time < Seconds{1e-3} || time > Seconds{1e9}))
+    r.fail(key, "must be between 1 ms and 1e9 s");
+  return time;
 }
 
 // Of requests or, where the workload is one of sessions, of these.
@@ -48,10 +57,15 @@ MarkovModulatedArrivals MarkovModulatedArrivals::read(Reader& r) {
   MarkovModulatedArrivals arrivals;
   for (Reader& state : r.objects("states")) {
     const PerSecond rate = read_rate(state);
-    arrivals.states.push_back({rate, state.get<Seconds>("mean_time", Range::positive)});
+    arrivals.states.push_back(
+        {rate, bounded(state, "mean_time", state.get<Seconds>("mean_time", Range::positive))});
     state.done();
   }
   if (r.has("states") && arrivals.states.size() < 2) r.fail("states", "expects two or more");
+  double most = 0;
+  for (const State& state : arrivals.states) most = std::max(most, state.rate.si * state.mean_time.si);
+  if (!arrivals.states.empty() && most > 0 && most < kLeastInState)
+    r.fail("states", "bring less than one arrival in 100,000 visits of a state");
   return arrivals;
 }
 
@@ -74,8 +88,8 @@ DiurnalArrivals DiurnalArrivals::read(Reader& r) {
   DiurnalArrivals arrivals;
   arrivals.rate = read_rate(r);
   arrivals.peak_to_trough = read_between(r, "peak_to_trough", 1, 1e6, "must be between 1 and 1e6");
-  arrivals.period = r.get_or<Seconds>("period", "24 h", Range::positive);
-  arrivals.peak_at = r.get_or<Seconds>("peak_at", "12 h", Range::non_negative);
+  arrivals.period = bounded(r, "period", r.get_or<Seconds>("period", "24 h", Range::positive));
+  arrivals.peak_at = bounded(r, "peak_at", r.get_or<Seconds>("peak_at", "12 h", Range::non_negative));
   return arrivals;
 }
 
@@ -93,7 +107,7 @@ Seconds DiurnalArrivals::next(RandomEngine& engine) {
 
 RateTableArrivals RateTableArrivals::read(Reader& r) {
   RateTableArrivals arrivals{.rates = r.get<std::vector<double>>("per_second", Range::non_negative),
-                             .every = r.get<Seconds>("every", Range::positive),
+                             .every = bounded(r, "every", r.get<Seconds>("every", Range::positive)),
                              .last = {}};
   double most = 0;
   for (const double rate : arrivals.rates) most = std::max(most, rate);

@@ -21,7 +21,7 @@ using nlohmann::json;
 constexpr std::uint64_t kIdsEach = std::uint64_t{1} << 32U;
 // Ids below are of shared prefixes.
 constexpr std::uint64_t kFirstSession = std::uint64_t{1} << 20U;
-constexpr std::uintmax_t kLargestFile = std::uintmax_t{1} << 30U;
+constexpr std::size_t kLargestFile = std::size_t{1} << 30U;
 
 constexpr auto kSessionFields = std::to_array<std::string_view>(
     {"id", "models", "block_size", "hash_id_scope", "tool_tokens", "system_tokens", "requests", "totals"});
@@ -42,8 +42,10 @@ class SessionFile {
       : file_(file), offset_((kFirstSession + index) * kIdsEach), prefixes_(prefixes) {
     const auto in = open_decompressed(file);
     std::array<char, 1U << 16U> buffer{};
-    while (in->read(buffer.data(), buffer.size()), in->gcount() > 0)
+    while (in->read(buffer.data(), buffer.size()), in->gcount() > 0) {
       text_.append(buffer.data(), static_cast<std::size_t>(in->gcount()));
+      if (text_.size() > kLargestFile) fail("", "is larger than 1 GiB");
+    }
     if (in->bad() || text_.empty()) fail("", "is empty, damaged or cut off: it cannot be read to its end");
     json root;
     try {
@@ -273,9 +275,6 @@ class KvCacheTesterSource final : public Source {
   std::optional<RequestSpec> next() override {
     if (given_ == files_.size()) return std::nullopt;
     const std::filesystem::path& path = files_[given_];
-    std::error_code error;
-    if (std::filesystem::file_size(path, error) > kLargestFile || error)
-      throw ConfigError(path.string() + ": cannot be read, or is larger than 1 GiB");
     const SessionFile file(path, trace_.shared_prefix, given_++, prefixes_, block_size_);
     hash_.add(file.text());
     RequestSpec request;

@@ -129,4 +129,27 @@ Length read_length(Reader& r, std::string_view key) {
   return OneOf<Length>::read(*object).value_or(FixedLength{});
 }
 
+Length read_number(Reader& r, std::string_view key, std::int64_t most) {
+  Length number = read_length(r, key);
+  struct Bound {
+    std::int64_t most;
+    TokenCount operator()(const FixedLength& l) const { return l.tokens; }
+    TokenCount operator()(const UniformLength& l) const { return l.high; }
+    TokenCount operator()(LognormalLength& l) const {
+      if (l.high == kMostTokens) l.high = std::max(most, l.low);
+      return l.high;
+    }
+    TokenCount operator()(const EmpiricalLength& l) const {
+      return l.points.empty() ? 1 : std::llround(l.points.back().tokens);
+    }
+    TokenCount operator()(MixedLength& l) const {
+      TokenCount largest = 1;
+      for (MixedLength::Part& part : l.parts) largest = std::max(largest, (*this)(part.length));
+      return largest;
+    }
+  };
+  if (std::visit(Bound{most}, number) > most) r.fail(key, "must be at most " + std::to_string(most));
+  return number;
+}
+
 }  // namespace disagg

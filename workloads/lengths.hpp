@@ -10,7 +10,7 @@
 
 namespace disagg {
 
-// Distributions of a number of tokens. Every draw is at least 1.
+// Distributions of a number of tokens, or of calls. Every draw is at least 1.
 
 struct FixedLength {
   static constexpr std::string_view kind = "fixed";
@@ -83,6 +83,9 @@ using Length = std::variant<FixedLength, UniformLength, LognormalLength, Empiric
 
 // The distribution under `key`; a problem in the reader when it cannot be used.
 Length read_length(Reader& r, std::string_view key);
+// The same for a number of things of which there can be at most `most`: lognormals without a bound are cut
+// off there.
+Length read_number(Reader& r, std::string_view key, std::int64_t most);
 
 inline TokenCount draw(const Length& length, RandomEngine& engine) {
   return std::visit([&](const auto& l) { return l.draw(engine); }, length);

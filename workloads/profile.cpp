@@ -8,25 +8,29 @@
 namespace disagg {
 namespace {
 
+// Beyond these a profile is taken for a mistake.
+constexpr std::int64_t kMostCalls = 10'000;
+constexpr std::int64_t kMostParallelTools = 1'000;
+constexpr std::int64_t kMostSubAgents = 100;
+
 TokenCount read_tokens(Reader& r, std::string_view key, std::string_view fallback, Range range) {
   const auto tokens = r.get_or<std::int64_t>(key, fallback, range);
   if (tokens > kMostTokens) r.fail(key, "must be at most " + std::to_string(kMostTokens));
   return tokens;
 }
 
-Length read_length_or(Reader& r, std::string_view key, TokenCount fallback) {
-  if (!r.has(key)) {
-    r.get_or<std::int64_t>(key, std::to_string(fallback));
-    return FixedLength{fallback};
-  }
-  return read_length(r, key);
+// 1 where nothing is said.
+Length read_length_or_one(Reader& r, std::string_view key, std::int64_t most = kMostTokens) {
+  if (r.has(key)) return read_number(r, key, most);
+  r.get_or<std::int64_t>(key, "1");
+  return FixedLength{1};
 }
 
 SubAgents read_sub_agents(Reader& r) {
   SubAgents agents;
   agents.share = r.get<double>("share", Range::unit);
-  agents.count = read_length_or(r, "count", 1);
-  agents.calls = read_length(r, "calls");
+  agents.count = read_length_or_one(r, "count", kMostSubAgents);
+  agents.calls = read_number(r, "calls", kMostCalls);
   agents.shared_prefix = read_tokens(r, "shared_prefix", "0", Range::non_negative);
   agents.inherits = r.get_or<bool>("inherits", "false");
   r.done();
@@ -65,11 +69,11 @@ AgentProfile AgentProfile::read(Reader& r) {
   profile.assumed = r.find<std::vector<std::string>>("assumed").value_or(std::vector<std::string>{});
   profile.shared_prefix = read_tokens(r, "shared_prefix", "0", Range::non_negative);
   profile.first = read_length(r, "first");
-  profile.calls = read_length(r, "calls");
+  profile.calls = read_number(r, "calls", kMostCalls);
   profile.user_share = r.get_or<double>("user_share", "0", Range::unit);
-  profile.after_tool = read_length_or(r, "after_tool", 1);
-  profile.after_user = read_length_or(r, "after_user", 1);
-  profile.parallel_tools = read_length_or(r, "parallel_tools", 1);
+  profile.after_tool = read_length_or_one(r, "after_tool");
+  profile.after_user = read_length_or_one(r, "after_user");
+  profile.parallel_tools = read_length_or_one(r, "parallel_tools", kMostParallelTools);
   profile.output = read_length(r, "output");
   if (r.has("reasoning")) profile.reasoning = read_length(r, "reasoning");
   profile.tool = read_duration(r, "tool");

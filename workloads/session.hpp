@@ -25,7 +25,7 @@ struct Turn {
   Seconds tool{};   // tools run; of parallel ones the longest
   Seconds think{};  // then a human thinks, or a client does something of its own
   // Waits for the first of its parents only. What of the session stands before it and has not ended then is
-  // cancelled: a sibling branch has won.
+  // cancelled, and what waits for that never comes: a sibling branch has won.
   bool first_of_parents = false;
   Seconds patience = kNever;  // a user who waits longer for its end leaves, and the session with him
   Trigger trigger = Trigger::user;

@@ -21,10 +21,11 @@ namespace {
 using nlohmann::json;
 
 constexpr auto kFields = std::to_array<std::string_view>(
-    {"session_id",   "request_id",    "wait_for",         "timestamp",       "tool_wait_ms", "delay",
-     "input_length", "output_length", "reasoning_length", "appended_length", "kind",         "agent",
-     "trigger",      "patience_ms",   "first_of_parents", "hash_ids",        "hash_ranges",  "branches",
-     "prefix_reset", "priority",      "tool_events"});
+    {"session_id", "request_id",   "wait_for",          "timestamp",        "tool_wait_ms",
+     "delay",      "input_length", "output_length",     "reasoning_length", "appended_length",
+     "kind",       "agent",        "trigger",           "patience_ms",      "first_of_parents",
+     "hash_ids",   "hash_ranges",  "hash_block_tokens", "branches",         "prefix_reset",
+     "priority",   "tool_events"});
 constexpr auto kNotSimulated =
     std::to_array<std::string_view>({"branches", "prefix_reset", "priority", "tool_events"});
 constexpr auto kHeaderFields =
@@ -195,6 +196,10 @@ class SessionTraceSource final : public Source {
     if (row.required_count("version", 1) != 1) throw JsonLineError("version is not 1");
     if (const auto tokens = row.count("hash_block_tokens", 1)) block_tokens_ = *tokens;
     if (auto kinds = row.texts("kinds"); kinds && !kinds->empty()) kinds_ = std::move(*kinds);
+    for (std::size_t i = 0; i < kinds_.size(); ++i)
+      if (std::find(kinds_.begin(), kinds_.begin() + static_cast<std::ptrdiff_t>(i), kinds_[i]) !=
+          kinds_.begin() + static_cast<std::ptrdiff_t>(i))
+        throw JsonLineError("kinds names " + in_quotes(kinds_[i]) + " twice");
   }
   Seconds arrival(const Row& row) {
     const auto date = row.milliseconds("timestamp");
@@ -237,9 +242,16 @@ class SessionTraceSource final : public Source {
     return turn;
   }
 
-  std::shared_ptr<const PromptContent> content(const Row& row, const Turn& turn) const {
+  std::shared_ptr<const PromptContent> content(const Row& row, const Turn& turn) {
     if (row.has("hash_ids") && row.has("hash_ranges"))
       throw JsonLineError("has both hash_ids and hash_ranges; one of them is enough");
+    if (const auto tokens = row.count("hash_block_tokens", 1); tokens && *tokens != block_tokens_) {
+      if (any_content_)
+        throw JsonLineError("hash_block_tokens is " + std::to_string(*tokens) + ", but " +
+                            std::to_string(block_tokens_) +
+                            " on the rows before, whose hash ids cannot be compared with these");
+      block_tokens_ = *tokens;
+    }
     PromptContent content{.block_tokens = block_tokens_, .tokens = 0, .ranges = {}};
     std::int64_t blocks = 0;
     if (row.has("hash_ids")) {
@@ -259,6 +271,7 @@ class SessionTraceSource final : public Source {
     }
     for (const HashRange& range : content.ranges) blocks += range.count;
     if (blocks == 0) return nullptr;
+    any_content_ = true;
     const TokenCount most = turn.prompt_tokens + turn.output_tokens;
     const std::int64_t least = turn.prompt_tokens / block_tokens_;
     if (blocks < least || blocks - 1 >= (most + block_tokens_ - 1) / block_tokens_)
@@ -300,6 +313,7 @@ class SessionTraceSource final : public Source {
 
   TraceLines lines_;
   TokenCount block_tokens_;
+  bool any_content_ = false;  // any hash ids so far
   std::vector<std::string> kinds_{"request"};
   std::optional<Row> row_;  // the one read ahead
   Seconds last_{};
@@ -308,8 +322,15 @@ class SessionTraceSource final : public Source {
   std::set<std::string> ignored_;
 };
 
-void write_content(nlohmann::ordered_json& row, const PromptContent* content) {
+// `block_tokens` are those of the rows before, 0 when there was none: of the first one its own stand on the
+// row.
+void write_content(nlohmann::ordered_json& row, const PromptContent* content, TokenCount& block_tokens) {
   if (content == nullptr) return;
+  if (block_tokens == 0) row["hash_block_tokens"] = block_tokens = content->block_tokens;
+  if (content->block_tokens != block_tokens)
+    throw ConfigError("the workload's prompts come in hash blocks of " + std::to_string(block_tokens) +
+                      " and of " + std::to_string(content->block_tokens) +
+                      " tokens, which cannot stand in one trace");
   nlohmann::ordered_json& numbers = row["hash_ranges"] = nlohmann::ordered_json::array();
   for (const HashRange& range : content->ranges) {
     numbers.push_back(range.first);
@@ -332,26 +353,18 @@ std::int64_t write_sessions(Source& source, std::ostream& out) {
   std::int64_t rows = 0;
   std::int64_t sessions = 0;
   const bool loop = source.concurrency().has_value();
-  bool headed = false;
-  const auto head = [&](TokenCount block_tokens) {
-    if (std::exchange(headed, true)) return;
-    nlohmann::ordered_json header = {{"format", kFormat}, {"version", 1}};
-    header["hash_block_tokens"] = block_tokens;
-    header["kinds"] = source.kinds();
-    out << header.dump() << '\n';
-  };
+  TokenCount block_tokens = 0;
+  nlohmann::ordered_json header = {{"format", kFormat}, {"version", 1}};
+  header["kinds"] = source.kinds();
+  out << header.dump() << '\n';
   while (const auto request = source.next()) {
-    nlohmann::ordered_json first;
-    const auto block_of = [](const PromptContent* content) {
-      return content == nullptr ? 1 : content->block_tokens;
-    };
     if (request->session == nullptr) {
-      head(block_of(request->content.get()));
+      nlohmann::ordered_json first;
       first["timestamp"] = loop ? 0 : request->arrival.si * 1e3;
       first["kind"] = source.kinds()[request->kind];
       first["input_length"] = request->prompt_tokens;
       first["output_length"] = request->output_tokens;
-      write_content(first, request->content.get());
+      write_content(first, request->content.get(), block_tokens);
       out << first.dump() << '\n';
       ++rows;
       continue;
@@ -360,7 +373,6 @@ std::int64_t write_sessions(Source& source, std::ostream& out) {
     const std::vector<Turn>& turns = request->session->turns;
     for (std::uint32_t t = 0; t < turns.size(); ++t) {
       const Turn& turn = turns[t];
-      head(block_of(turn.content.get()));
       nlohmann::ordered_json row;
       row["session_id"] = id;
       row["request_id"] = std::to_string(t);
@@ -381,7 +393,7 @@ std::int64_t write_sessions(Source& source, std::ostream& out) {
       if (turn.appended_tokens > 0) row["appended_length"] = turn.appended_tokens;
       if (turn.patience != kNever) row["patience_ms"] = turn.patience.si * 1e3;
       if (turn.first_of_parents) row["first_of_parents"] = true;
-      write_content(row, turn.content.get());
+      write_content(row, turn.content.get(), block_tokens);
       out << row.dump() << '\n';
       ++rows;
     }

@@ -15,16 +15,19 @@ namespace disagg {
 //   session_id         string; without it a row is a request by itself
 //   request_id         string, unique in its session; for others to wait for
 //   wait_for           strings: the calls of the session, on rows before, that must have ended. Without the
-//   field a
-//                      call waits for the row before it; [] starts with the session
+//                      field a call waits for the row before it; [] starts with the session
 //   timestamp          ms: when the session, or the single request, arrives; on its first row
 //   tool_wait_ms, delay    ms that tools run, and then a user thinks, behind the calls waited for
-//   input_length, output_length, reasoning_length, appended_length     tokens; reasoning is part of the
-//   output kind, agent, trigger   agent kind, as the header names them; 0 or the number of a sub-agent;
-//   "user", "tool", "client" patience_ms        a user who waits longer for the end of this call leaves
-//   first_of_parents   true: waits for the first of wait_for only, and cancels the rest
+//   input_length, output_length, reasoning_length, appended_length
+//                      tokens; reasoning is part of the output
+//   kind, agent        agent kind, as the header names them; 0 or the number of a sub-agent
+//   trigger            "user", "tool" or "client"
+//   patience_ms        a user who waits longer for the end of this call leaves
+//   first_of_parents   true: waits for the first of wait_for only, and cancels the rest of the rows before,
+//                      and with them what waits for these
 //   hash_ids           one for each hash block of the prompt and, where it is known, of the output behind it
 //   hash_ranges        the same as [first, count, first, count, ...]
+//   hash_block_tokens  on the first row with either, where the header does not say it
 //
 // A header may stand before all rows: {"format": "disagg-sessions", "version": 1, "hash_block_tokens": 16,
 // "kinds": ["chat", "coding"]}. Documented fields of such extensions that are not simulated (branches,

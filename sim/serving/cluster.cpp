@@ -152,6 +152,7 @@ std::optional<RequestRef> Cluster::arrive(ArrivingRequest arriving) {
                              .previous = arriving.previous};
   const auto way = route(routed, arriving.content.get());
   if (!way && !can_ever_hold(routed)) {
+    if (arriving.previous.valid()) replica(arriving.previous).unpin(record.session, arriving.previous_turn);
     reject(record, Outcome::rejected_too_large);
     return std::nullopt;
   }
@@ -503,6 +504,7 @@ void Cluster::fail(ReplicaId failed) {
     if (request.in_pool > 0) tiers_->give_back(failed, pool_level(failed), request.in_pool);
     replica(failed).lose(ref);
     withdraw(request);
+    if (request.left_prefill) unpin_soon(request.record.prefill_replica, request.record);
     if (request.cancelled) {
       gone.push_back(ref);
       continue;
@@ -618,6 +620,7 @@ void Cluster::finished(ReplicaId id, RequestRef ref) {
   }
   if (stayed || !decoded_here)
     record.room_found = record.hand_off_start = record.hand_off_end = record.prefill_end;
+  if (decoded_here && !stayed) replica(record.prefill_replica).turn_ended(record.session, record.turn);
   ++counts_.finished;
   sink_.request(record);
   requests_.remove(ref);
@@ -660,7 +663,16 @@ void Cluster::end_cancelled(RequestRef ref) {
   }
   if (request.in_pool > 0) tiers_->give_back(from, pool_level(from), request.in_pool);
   withdraw(request);
+  if (request.left_prefill) unpin_soon(from, request.record);
   tell_cancelled(ref);
+}
+
+// Not at once: the replica may be in the middle of its work.
+void Cluster::unpin_soon(ReplicaId id, const RequestRecord& record) {
+  if (record.session == kNoSession) return;
+  simulation_.after(Seconds{0}, [this, id, session = record.session, turn = record.turn] {
+    replica(id).unpin(session, turn);
+  });
 }
 
 void Cluster::tell_cancelled(RequestRef ref) {

@@ -221,7 +221,9 @@ class Cluster final : public ReplicaListener {
   static bool has_moved(const Request& request) { return request.left_prefill && request.in_pool == 0; }
   // Ends a cancelled request that holds nothing any more at the replica where it was.
   void end_cancelled(RequestRef ref);
-  void tell_cancelled(RequestRef ref);        // and removes it
+  void tell_cancelled(RequestRef ref);  // and removes it
+  // The turn does not end as it should, and another will not follow it.
+  void unpin_soon(ReplicaId id, const RequestRecord& record);
   bool choose_destination(Request& request);  // false: no decode replica that is up can hold it
   bool reserve(RequestRef ref);
   // Starts the flows of `bytes` of a request's KV cache; `limit` caps the rate of all of them together.

@@ -145,7 +145,7 @@ void Replica::clear() {
   expiries_.clear();
 }
 
-// The pins of a replica end in the order in which they began.
+// The pins of a replica end in the order in which their turns did.
 void Replica::pin_expires(std::uint64_t number) {
   if (expiries_.empty() || expiries_.front().number != number) return;  // the replica has failed since
   const Expiry expiry = expiries_.front();
@@ -165,7 +165,15 @@ void Replica::unpin(std::uint64_t session, std::uint32_t turn) {
   poke();
 }
 
-void Replica::end_stay(Rank& rank, Request& request, BlockCount blocks) {
+void Replica::turn_ended(std::uint64_t session, std::uint32_t turn) {
+  const auto found = pins_.find({session, turn});
+  if (found == pins_.end()) return;
+  const std::uint64_t number = found->second.number = ++pinned_;
+  expiries_.push_back({session, turn, number});
+  simulation_.after(std::get<Pin>(setup_.retention).ttl, [this, number] { pin_expires(number); });
+}
+
+void Replica::end_stay(Rank& rank, Request& request, BlockCount blocks, bool turn_ended) {
   const PrefixTree::NodeIndex prefix = request.prefix;
   if (request.next_turn_in == kNever || prefix == PrefixTree::kRoot ||
       std::holds_alternative<KeepEvictable>(setup_.retention))
@@ -178,8 +186,7 @@ void Replica::end_stay(Rank& rank, Request& request, BlockCount blocks) {
         ranks_[before->second.rank].kv.unlock(before->second.prefix, simulation_.now());
       pins_[key] = {request.rank, prefix, ++pinned_};
       request.prefix = PrefixTree::kRoot;  // it keeps the lock
-      expiries_.push_back({request.record.session, request.record.turn, pinned_});
-      simulation_.after(pin->ttl, [this, number = pinned_] { pin_expires(number); });
+      if (turn_ended) this->turn_ended(key.first, key.second);
     }
     return give_back(rank, request, blocks);
   }
@@ -334,7 +341,9 @@ void Replica::release(RequestRef ref) {
     give_back(rank_of(ref), request, request.reserved);
   } else {
     copy_down(request, request.prefill_target, TierWrite::write_on_completion);
-    end_stay(rank_of(ref), request, request.reserved);
+    // Of what waits in a memory pool nobody knows when it goes on: the time begins, and begins again at the
+    // end.
+    end_stay(rank_of(ref), request, request.reserved, request.in_pool > 0);
   }
   listener_.room_freed(id_);  // hand-offs that wait for this room came before the prompts that wait here
   poke();
@@ -1070,7 +1079,7 @@ bool Replica::finish_members(Rank& rank) {
     const TokenCount computed = rank.decode.kv_length(*ref);
     keep(rank, request, computed);
     copy_down(request, computed, TierWrite::write_on_completion);
-    end_stay(rank, request, held(request, computed));
+    end_stay(rank, request, held(request, computed), true);
     request.record.last_token = rank.last_decode_end;
     freed = true;
     if (request.cancelled) std::erase(cancelled_, *ref);
@@ -1105,7 +1114,7 @@ bool Replica::finish_prompts(Rank& rank) {
     request.last_token = now;
     if (request.remaining() == 0) {
       copy_down(request, request.prefill_target, TierWrite::write_on_completion);
-      end_stay(rank, request, request.reserved);
+      end_stay(rank, request, request.reserved, true);
       request.record.last_token = now;
       freed = true;
       if (request.cancelled) std::erase(cancelled_, ref);

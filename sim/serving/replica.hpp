@@ -132,7 +132,10 @@ class Replica {
   // running step is over, or what comes for it from a memory tier is here. If its last token is out by then
   // it counts as finished.
   void cancel(RequestRef ref);
-  // The turn after this one has come, here or elsewhere: what is pinned for it can be evicted.
+  // A turn that was prefilled here has ended elsewhere: the time for which its context is pinned begins.
+  void turn_ended(std::uint64_t session, std::uint32_t turn);
+  // The turn after this one has come, here or elsewhere, or will not come: what is pinned for it can be
+  // evicted.
   void unpin(std::uint64_t session, std::uint32_t turn);
   // Blocks have become free from outside.
   void reconsider();
@@ -248,8 +251,8 @@ class Replica {
   std::size_t next_rank() const;
   void take(Rank& rank, BlockCount blocks);
   void give_back(Rank& rank, Request& request, BlockCount blocks);
-  // The same at the end of a turn, of whose context the retention policy decides.
-  void end_stay(Rank& rank, Request& request, BlockCount blocks);
+  // The same at the end of a turn, or of its prefill here, of whose context the retention policy decides.
+  void end_stay(Rank& rank, Request& request, BlockCount blocks, bool turn_ended);
   void pin_expires(std::uint64_t number);
   bool keep(Rank& rank, Request& request, TokenCount tokens);  // whether blocks became free
   void start_decode();

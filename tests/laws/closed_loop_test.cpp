@@ -259,6 +259,27 @@ TEST_CASE("A sibling branch wins: the join follows it, and the other branch is c
   CHECK(s.task_time().si < 10e-3);
 }
 
+TEST_CASE("Nothing waits for the tools of a session whose user has left") {
+  // Its second branch would arrive after a million seconds.
+  Turn impatient = turn({}, 0, 0, 100);
+  impatient.patience = Seconds{15e-3};
+  const std::vector<ArrivingSession> sessions{{Seconds{0}, {{impatient, turn({}, 1e9, 0)}}}};
+  const test::Facts facts = test::simulate_sessions(replica("10 ms", "20 ms"), sessions);
+  CHECK(facts.sessions.at(0).outcome == SessionOutcome::cancelled);
+  CHECK(ms(facts.sessions.at(0).ended) == Approx(30));
+  CHECK(ms(facts.end) == Approx(30));
+}
+
+TEST_CASE("A closed loop whose users are turned away the moment they come ends with a diagnosis") {
+  std::vector<ArrivingSession> sessions(1'000'100);
+  for (ArrivingSession& s : sessions) s.session.turns = {turn({}, 0, 0, 1, 50'000'000)};
+  // Those of a trace end with it.
+  const std::vector<ArrivingSession> few(sessions.begin(), sessions.begin() + 1000);
+  CHECK(test::simulate_sessions(replica("1 ms", "1 ms"), few, false, 2).sessions.size() == 1000);
+  CHECK_THROWS_WITH(test::simulate_sessions(replica("1 ms", "1 ms"), sessions, false, 2),
+                    Catch::Contains("1000000 users of the closed loop in a row were turned away"));
+}
+
 TEST_CASE("Interactive requests pass background ones that wait, and never each other") {
   // One prompt a step. Four of the background come first; the two users' requests go before the three that
   // wait.
@@ -332,4 +353,55 @@ TEST_CASE("What becomes of a context while its tool runs: evicted by others, pin
   CHECK(second_of(demoted).cached_tokens == 0);
   CHECK(second_of(demoted).fetched_tokens == 2400);
   CHECK(second_of(run(R"("drop")", tiers, memory)).fetched_tokens == 0);
+}
+
+namespace {
+
+// A prefill and a decode replica: steps of 10 ms and 20 ms, hand-offs that take no time worth naming. Room
+// for 256 blocks at the prefill replica.
+std::string disaggregated(const std::string& retention, const std::string& more = "") {
+  const std::string table =
+      R"("replicas": 1, "accelerator": "h100-sxm-80gb", "service": { "kind": "table", "tokens": [1, 100000],
+         "prefill": ["10 ms", "10 ms"], "decode": ["20 ms", "20 ms"] })";
+  return R"({ "model": "llama-3.1-8b", "cluster": { "pools": [
+      { "name": "prefill", "role": "prefill", "kv_capacity": "536.870912 MB",
+        "prefix_cache": { "retention": )" +
+         retention + " }, " + table + R"( }, { "name": "decode", "role": "decode", )" + table + R"( } ],
+      "hand_off": { "kind": "whole", "overhead": "0 s" })" +
+         more + R"( }, "network": { "solver": "fluid" }, "workload": { "kind": "synthetic",
+      "arrivals": { "kind": "closed-loop", "concurrency": 1 }, "requests": 1, "prompt_tokens": 10,
+      "output_tokens": 10 } })";
+}
+
+// A's context of 2,400 tokens is pinned at the prefill replica, and B's prompt of 3,200 has no room beside
+// it. When B is prefilled first.
+double other_begins_after(const std::string& scenario, Turn first, Turn second) {
+  first.content = context(1'000'000, first.prompt_tokens + first.output_tokens);
+  second.content = context(1'000'000, second.prompt_tokens + second.output_tokens);
+  Turn other = turn({}, 0, 0, 1, 3200);
+  other.content = context(9'000'000, 3201);
+  const test::Facts facts =
+      test::simulate_sessions(scenario, {{Seconds{0}, {{first, second}}}, {Seconds{50e-3}, {{other}}}});
+  for (const RequestRecord& r : facts.requests)
+    if (r.session == 1) return ms(r.first_scheduled);
+  throw std::logic_error("no other session");
+}
+
+}  // namespace
+
+TEST_CASE("The time of a pin begins when the turn has ended, wherever it decoded") {
+  // A decodes 100 tokens until about 2,000 ms; its tool runs for longer than the pin lasts.
+  const double ended = other_begins_after(disaggregated(R"({ "kind": "pin", "ttl": "700 ms" })"),
+                                          turn({}, 0, 0, 101, 2400), turn({0}, 60'000, 0, 1, 2600));
+  CHECK(ended == Approx(10 + 100 * 20 + 700).margin(20));
+}
+
+TEST_CASE("A pin ends when its session does: the next turn is too large, or the user has left") {
+  const std::string scenario = disaggregated(R"({ "kind": "pin", "ttl": "60 s" })");
+  const double rejected =
+      other_begins_after(scenario, turn({}, 0, 0, 1, 2400), turn({0}, 500, 0, 1, 50'000'000));
+  CHECK(rejected == Approx(10 + 500).margin(20));
+  Turn impatient = turn({}, 0, 0, 101, 2400);
+  impatient.patience = Seconds{900e-3};
+  CHECK(other_begins_after(scenario, impatient, turn({0}, 10, 0, 1, 2600)) == Approx(900).margin(21));
 }

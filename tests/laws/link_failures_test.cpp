@@ -86,6 +86,13 @@ TEST_CASE("A link that is never repaired ends the run with what waits for it") {
       "prefill[0]>switch");
 }
 
+TEST_CASE("What waits for ever is told although other links go on failing") {
+  CHECK_THROWS_WITH(test::simulate(scenario(R"({ "kind": "link", "link": "prefill[0]>switch", "at": "12 ms" },
+                                 { "kind": "random-links", "links": ["switch>prefill[0]"], "mtbf": "1 s", "mttr": "1 ms" })")),
+                    Catch::Contains("1 requests are left") &&
+                        Catch::Contains("is on its way from prefill[0] to decode[0]"));
+}
+
 TEST_CASE("A copy into a memory tier that waits for a link for ever does not keep the run from its end") {
   const std::string text =
       R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ { "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 1,

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "experiments/end_of_run.hpp"
 #include "experiments/feeder.hpp"
 #include "experiments/processes.hpp"
 #include "experiments/scenario.hpp"
@@ -102,11 +103,11 @@ Facts simulate(Scenario scenario, Source& source, bool single_steps, bool audit)
   std::optional<ReplicaFailures> replica_failures;
   if (!scenario.replica_failures.empty())
     replica_failures.emplace(scenario.replica_failures, simulation, cluster);
+  EndOfRun end(feeder, cluster, simulation, failures, replica_failures);
   simulation.run([&](Seconds) {
     for (std::size_t i = 0; audit && i < cluster.replicas().size(); ++i) cluster.replicas()[i]->audit();
     if (audit && cluster.tiers() != nullptr) cluster.tiers()->audit();
-    return (failures || replica_failures || feeder.has_timers() || cluster.has_timers()) && feeder.ended() &&
-           cluster.is_empty() && simulation.flows_in_flight() == 0;
+    return end.reached();
   });
   cluster.settle();
   cluster.expect_empty();

@@ -145,6 +145,22 @@ TEST_CASE("Sub-agents start side by side behind one call, and the next waits for
   CHECK(joins == 1);
 }
 
+TEST_CASE("Profiles of more calls, tools or sub-agents than there can be are refused", "[workloads]") {
+  const auto problem = [](const std::string& more) { return error_of(fixed(R"("append")", more)); };
+  CHECK_THAT(problem(R"(, "parallel_tools": 1000000000)"),
+             Catch::Contains("parallel_tools: must be at most 1000"));
+  CHECK_THAT(problem(R"(, "sub_agents": { "share": 1, "count": 101, "calls": 2 })"),
+             Catch::Contains("count: must be at most 100"));
+  CHECK_THAT(
+      problem(R"(, "sub_agents": { "share": 1, "calls": { "kind": "uniform", "low": 1, "high": 10001 } })"),
+      Catch::Contains("calls: must be at most 10000"));
+  // A lognormal without a bound of its own is cut off there.
+  CHECK(problem(R"(, "parallel_tools": { "kind": "lognormal", "median": 2, "sigma": 20 })").empty());
+  const auto turns = turns_of(
+      fixed(R"("append")", R"(, "parallel_tools": { "kind": "lognormal", "median": 2, "sigma": 20 })"));
+  for (const Turn& turn : turns) CHECK(turn.appended_tokens <= 1000 * 1000);
+}
+
 TEST_CASE("Users of a profile with patience leave; tools wait as long as it takes", "[workloads]") {
   const auto turns =
       turns_of(fixed(R"("append")", R"(, "patience": "7 s", "user_share": 0.5, "think": "1 s")"));

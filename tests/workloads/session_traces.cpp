@@ -57,6 +57,23 @@ TEST_CASE("Agents, written as a trace of sessions and read again, are the same a
   CHECK(turns == rows);
 }
 
+TEST_CASE("A trace whose first calls have no hash ids is written so that it can be read again",
+          "[workloads]") {
+  const std::string rows =
+      R"({"timestamp": 1, "input_length": 5, "output_length": 6}
+{"timestamp": 2, "input_length": 40, "output_length": 6, "hash_block_tokens": 16, "hash_ids": [1, 2, 9]}
+)";
+  const TemporaryFile first(rows);
+  std::ostringstream out;
+  CHECK(write_sessions(*open_workload(sessions(first.path())), out) == 2);
+  const TemporaryFile second(out.str());
+  const auto again = all_requests(*open_workload(sessions(second.path())));
+  REQUIRE(again.size() == 2);
+  CHECK(again[0].content == nullptr);
+  CHECK(again[1].content->block_tokens == 16);
+  CHECK(again[1].content->ranges == std::vector<HashRange>{{1, 2}, {9, 1}});
+}
+
 TEST_CASE("Agentic Mooncake rows: waits, tools, and fields that are told but not simulated", "[workloads]") {
   const TemporaryFile file(
       R"({"session_id": "a", "request_id": "r1", "timestamp": 500, "input_length": 1000, "output_length": 10, "hash_ids": [1, 2]}
@@ -113,6 +130,17 @@ TEST_CASE("Rows of sessions that cannot be are refused with their line", "[workl
   CHECK(second(R"({"session_id": )").starts_with(":2: is not JSON: "));
   CHECK(second(R"({"session_id": "a", "reasoning_length": 2, "input_length": 10, "output_length": 1})") ==
         ":2: reasoning_length is larger than output_length, of which it is a part");
+  const std::string header = R"({"format": "disagg-sessions", "version": 1, "kinds": ["a", "b", "a"]})";
+  CHECK(problem("sessions", header + "\n" + first) == ":1: kinds names 'a' twice");
+  CHECK(
+      problem(
+          "sessions",
+          R"({"timestamp": 1, "input_length": 600, "output_length": 6, "hash_ids": [1, 2]})"
+          "\n"
+          R"({"timestamp": 1, "input_length": 20, "output_length": 6, "hash_block_tokens": 16, "hash_ids": [1, 2]})"
+          "\n") ==
+      ":2: hash_block_tokens is 16, but 512 on the rows before, whose hash ids cannot be "
+      "compared with these");
 }
 
 TEST_CASE("A recorded session: chains, a sub-agent that the next call waits for, gaps of tools and people",

@@ -307,6 +307,15 @@ TEST_CASE("A synthetic workload that cannot be is refused with its place", "[wor
       {R"({"kind": "gamma", "requests_per_second": 1})", ten, kShort, "workload.arrivals: 'cv' is missing"},
       {R"({"kind": "burst", "size": 0, "every": "1 s"})", ten, kShort,
        "workload.arrivals.size: must be greater than zero"},
+      {R"({"kind": "diurnal", "requests_per_second": 1, "peak_to_trough": 2, "period": "1 ns"})", ten, kShort,
+       "workload.arrivals.period: must be between 1 ms and 1e9 s"},
+      {R"({"kind": "diurnal", "requests_per_second": 1, "peak_to_trough": 2, "peak_at": "1e300 s"})", ten,
+       kShort, "workload.arrivals.peak_at: must be between 1 ms and 1e9 s"},
+      {R"({"kind": "markov-modulated", "states": [{"requests_per_second": 1e-9, "mean_time": "1 ms"},
+           {"requests_per_second": 1e-3, "mean_time": "1 ms"}]})",
+       ten, kShort, "workload.arrivals.states: bring less than one arrival in 100,000 visits of a state"},
+      {R"({"kind": "rates", "per_second": [1], "every": "1 ns"})", ten, kShort,
+       "workload.arrivals.every: must be between 1 ms and 1e9 s"},
   };
   for (const Broken& broken : table) {
     const std::string error = error_of(generated(broken.arrivals, broken.end, broken.lengths));
