@@ -380,6 +380,10 @@ void read_cluster(Reader cluster, const std::optional<ModelSpec>& model, const P
                  *router) &&
       std::ranges::none_of(scenario.cluster.pools, [](const PoolSetup& p) { return p.eviction.has_value(); }))
     cluster.fail("router", "looks into prefix caches, but no pool has a prefix_cache");
+  if (std::visit([](const auto& known) { return std::remove_cvref_t<decltype(known)>::knows_paths; },
+                 *router) &&
+      std::ranges::none_of(scenario.cluster.pools, [](const PoolSetup& p) { return p.role == Role::decode; }))
+    cluster.fail("router", "weighs the ways of hand-offs, but no pool has the role decode");
   check_tiers_of_stages(*hand_off, memory.tiers, scenario.cluster.pools, cluster);
   fit_memory_pools(memory, scenario.cluster.pools, cluster);
   PlacedCluster placed = place(*topology, scenario.cluster.pools, cluster, *placement);

@@ -9,7 +9,11 @@ Simulation::Simulation(Platform platform, NetworkSolver solver)
     : platform_(std::move(platform)),
       solver_(solver),
       usage_(platform_.links.size()),
-      down_(platform_.links.size()) {}
+      down_(platform_.links.size()),
+      crossing_(platform_.links.size()) {
+  capacities_.reserve(platform_.links.size());
+  for (const PlatformLink& link : platform_.links) capacities_.push_back(link.capacity);
+}
 
 Network& Simulation::network() {
   if (!network_)
@@ -36,6 +40,7 @@ TransferId Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit
                           .flow = {},
                           .cancelled = false};
   ++in_flight_;
+  for (const LinkId link : platform_.routes[route.index].links) ++crossing_[link.index];
   after(open ? Seconds{0} : platform_.routes[route.index].latency, [this, id] { latency_over(id); });
   return id;
 }
@@ -90,6 +95,7 @@ void Simulation::end(TransferId transfer, Bytes left, bool arrived) {
   free_transfers_.push_back(transfer);
   --in_flight_;
   for (const LinkId link : platform_.routes[t.route.index].links) {
+    --crossing_[link.index];
     usage_[link.index].bytes += t.bytes - left;
     usage_[link.index].flows += arrived ? 1 : 0;
   }
@@ -97,7 +103,18 @@ void Simulation::end(TransferId transfer, Bytes left, bool arrived) {
 
 void Simulation::set_capacity(LinkId link, BytesPerSecond capacity) {
   expect(capacity > BytesPerSecond{0}, "a link has no capacity");
+  capacities_[link.index] = capacity;
   network().set_capacity(now_, link, capacity);
+}
+
+Seconds Simulation::would_take(RouteId route, Bytes bytes, BytesPerSecond limit) const {
+  BytesPerSecond rate = limit;
+  for (const LinkId link : platform_.routes[route.index].links) {
+    if (down_[link.index]) return kNever;
+    const BytesPerSecond share = capacities_[link.index] / (1.0 + crossing_[link.index]);
+    rate = rate == Network::kNoLimit ? share : std::min(rate, share);
+  }
+  return platform_.routes[route.index].latency + bytes / rate;
 }
 
 void Simulation::fail(LinkId link) {

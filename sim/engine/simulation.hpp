@@ -65,6 +65,9 @@ class Simulation {
   std::size_t stalled_transfers() const { return stalled_.size(); }
   std::int64_t interruptions() const { return interruptions_; }
   bool is_down(LinkId link) const { return down_[link.index]; }
+  // How long a transfer of `bytes` over the route would take if it had its fair share of each link among the
+  // transfers that cross it now: an estimate, since these end and others come. kNever where a link is down.
+  Seconds would_take(RouteId route, Bytes bytes, BytesPerSecond limit) const;
 
   const Platform& platform() const { return platform_; }
   const std::vector<LinkUsage>& link_usage() const { return usage_; }
@@ -96,8 +99,10 @@ class Simulation {
   std::vector<Transfer> transfers_;
   std::vector<TransferId> free_transfers_;
   std::vector<LinkUsage> usage_;
-  std::vector<bool> down_;           // [link]
-  std::vector<TransferId> stalled_;  // in the order in which they were interrupted
+  std::vector<bool> down_;                  // [link]
+  std::vector<BytesPerSecond> capacities_;  // [link] now
+  std::vector<std::int32_t> crossing_;      // [link] transfers that have not ended
+  std::vector<TransferId> stalled_;         // in the order in which they were interrupted
   std::int64_t interruptions_ = 0;
   std::int64_t in_flight_ = 0;
   Seconds now_{};

@@ -127,6 +127,8 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
   down_.resize(replicas_.size());
   if (std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::knows_caches; }, setup_.router))
     cached_.resize(replicas_.size());
+  if (std::visit([](const auto& r) { return std::remove_cvref_t<decltype(r)>::knows_paths; }, setup_.router))
+    hand_off_times_.resize(replicas_.size());
   inbound_.resize(replicas_.size());
   std::visit([&](auto& router) { router.begin(candidates, setup_.seed); }, setup_.router);
   for (const RouterReplica& replica : candidates) {
@@ -276,11 +278,34 @@ void Cluster::change_load(ReplicaId id, std::int64_t requests, TokenCount tokens
   std::visit([&](auto& router) { router.load_changed(id, load); }, setup_.router);
 }
 
+std::span<const Seconds> Cluster::hand_off_times(const Request& request) {
+  if (hand_off_times_.empty() || request.in_pool > 0) return {};
+  const ReplicaId from = request.record.prefill_replica;
+  const Bytes bytes =
+      works_[pool_of_[from.index].index]->kv_bytes(static_cast<double>(request.prefill_target));
+  const BytesPerSecond software = costs_of(setup_.hand_off).rate_limit;
+  for (std::uint32_t i = 0; i < replicas_.size(); ++i) {
+    hand_off_times_[i] = kNever;
+    if (!setup_.routes.contains(from, ReplicaId{i})) continue;
+    Seconds last{};
+    for (const NetworkFlow& flow : setup_.routes.flows(from, ReplicaId{i})) {
+      BytesPerSecond limit = flow.limit;
+      if (software != Network::kNoLimit)
+        limit = limit == Network::kNoLimit ? software * flow.share : std::min(limit, software * flow.share);
+      last = std::max(last, simulation_.would_take(flow.route, bytes * flow.share, limit));
+    }
+    hand_off_times_[i] = last;
+  }
+  return hand_off_times_;
+}
+
 bool Cluster::choose_destination(Request& request) {
   RequestRecord& record = request.record;
   if (record.decode_replica.valid()) return true;
-  const auto chosen = std::visit(
-      [&](auto& router) { return router.decode(routed(request), record.prefill_replica); }, setup_.router);
+  RoutedRequest asked = routed(request);
+  asked.hand_off = hand_off_times(request);
+  const auto chosen =
+      std::visit([&](auto& router) { return router.decode(asked, record.prefill_replica); }, setup_.router);
   if (!chosen) return false;
   record.decode_replica = *chosen;
   change_load(record.decode_replica, 1, 1, request.final_tokens());

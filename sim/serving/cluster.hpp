@@ -105,6 +105,7 @@ class HandOffRoutes {
  public:
   void append(ReplicaId from, ReplicaId to, NetworkFlow flow) { flows_[key(from, to)].push_back(flow); }
   std::span<const NetworkFlow> flows(ReplicaId from, ReplicaId to) const;
+  bool contains(ReplicaId from, ReplicaId to) const { return flows_.contains(key(from, to)); }
 
  private:
   static std::uint64_t key(ReplicaId from, ReplicaId to) {
@@ -224,6 +225,8 @@ class Cluster final : public ReplicaListener {
   void tell_cancelled(RequestRef ref);  // and removes it
   // The turn does not end as it should, and another will not follow it.
   void unpin_soon(ReplicaId id, const RequestRecord& record);
+  // [replica] see RoutedRequest::hand_off.
+  std::span<const Seconds> hand_off_times(const Request& request);
   bool choose_destination(Request& request);  // false: no decode replica that is up can hold it
   bool reserve(RequestRef ref);
   // Starts the flows of `bytes` of a request's KV cache; `limit` caps the rate of all of them together.
@@ -255,6 +258,7 @@ class Cluster final : public ReplicaListener {
   std::vector<PoolId> pool_of_;                  // [replica]
   std::vector<ReplicaLoad> loads_;               // [replica]
   std::vector<TokenCount> cached_;               // [replica] of the prompt to be routed
+  std::vector<Seconds> hand_off_times_;          // [replica] of the request to be handed off
   std::vector<std::deque<RequestRef>> inbound_;  // [replica] hand-offs that found no room, in order
   std::vector<std::vector<TransferId>> flows_;   // [request] of its hand-off, those that have not ended
   std::vector<bool> down_;                       // [replica]

@@ -15,6 +15,30 @@ std::size_t RandomChoice::pick_among(std::span<const std::size_t> some) {
   return some[boost::random::uniform_int_distribution<std::size_t>(0, some.size() - 1)(random)];
 }
 
+std::optional<std::size_t> HandOffAware::pick_by_path(std::span<const RouterReplica> replicas,
+                                                      const std::vector<bool>& up,
+                                                      const RoutedRequest& request) const {
+  const TokenCount whole = request.final_tokens();
+  const auto open = [&](std::size_t i) { return up[i] && whole <= replicas[i].kv_capacity; };
+  std::optional<double> least;
+  for (std::size_t i = 0; i < replicas.size(); ++i)
+    if (open(i)) least = std::min(least.value_or(kv_load(i, whole)), kv_load(i, whole));
+  if (!least) return std::nullopt;
+  // What has no room now would wait for it: not where another has some.
+  const double most = *least <= 1 ? std::min(*least + slack, 1.0) : *least + slack;
+  std::optional<std::size_t> best;
+  std::pair<Seconds, double> quickest;
+  for (std::size_t i = 0; i < replicas.size(); ++i) {
+    if (!open(i) || kv_load(i, whole) > most) continue;
+    const Seconds time = request.hand_off.empty() ? Seconds{} : request.hand_off[replicas[i].id.index];
+    const std::pair cost{time, kv_load(i, whole)};
+    if (best && quickest <= cost) continue;
+    best = i;
+    quickest = cost;
+  }
+  return best;
+}
+
 template <class Picker>
 StagedRouter<Picker> StagedRouter<Picker>::read(Reader& r) {
   StagedRouter router;
@@ -130,6 +154,10 @@ void StagedRouter<Picker>::set_up(ReplicaId id, bool up) {
 
 template <class Picker>
 std::optional<ReplicaId> StagedRouter<Picker>::decode(const RoutedRequest& request, ReplicaId) {
+  if constexpr (knows_paths) {
+    const auto nearest = decode_.picker.pick_by_path(decode_.replicas, decode_.up, request);
+    return nearest ? std::optional(decode_.replicas[*nearest].id) : std::nullopt;
+  }
   const TokenCount whole = request.final_tokens();
   const RouterReplica* chosen = decode_.pick(request, whole <= decode_.least_room,
                                              [&](const RouterReplica& r) { return whole <= r.kv_capacity; });
@@ -150,6 +178,7 @@ template class StagedRouter<Least<Requests>>;
 template class StagedRouter<Least<Tokens>>;
 template class StagedRouter<Least<KvRoom>>;
 template class StagedRouter<SessionSticky>;
+template class StagedRouter<HandOffAware>;
 template class StagedRouter<LeastCost<PrefixAffinity>>;
 template class StagedRouter<LeastCost<CacheAware>>;
 

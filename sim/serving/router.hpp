@@ -29,6 +29,9 @@ struct RoutedRequest {
   ReplicaId previous{};  // where the turn before it in its session was prefilled; none: it is the first
   // [replica] prompt tokens that its prefix cache holds; empty where the router does not ask for them.
   std::span<const TokenCount> cached{};
+  // [replica] how long the hand-off there would take, given what is on its way now; empty where the router
+  // does not ask for it, and where the KV cache lies in a memory pool.
+  std::span<const Seconds> hand_off{};
 
   // KV tokens at the end; the last token's own are never written.
   TokenCount final_tokens() const { return prompt_tokens + output_tokens - 1; }
@@ -65,6 +68,7 @@ class StagedRouter {
   static StagedRouter read(Reader& r);
   static constexpr bool any_to_any = false;
   static constexpr bool knows_caches = requires(const Picker& p) { p.cost(std::size_t{}, TokenCount{}); };
+  static constexpr bool knows_paths = requires(const Picker& p) { p.slack; };
 
   void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
   // Nothing when no replica that is up can hold the request.
@@ -168,6 +172,34 @@ struct KvRoom {
   static std::int64_t of(const ReplicaLoad& load) { return load.kv_tokens - load.kv_capacity; }
 };
 
+// Prompts go to the least loaded. For the decode, KV room comes first, so that no replica fills up because it
+// is near; among equals within `slack` of the KV capacity the way there decides.
+struct HandOffAware : Least<Requests> {
+  static constexpr std::string_view kind = "hand-off-aware";
+  static constexpr std::string_view summary =
+      "decodes at the quickest way, given the traffic on it, to a replica whose KV load is within \"slack\" "
+      "of the "
+      "least; prompts go to the least loaded";
+  void read_weights(Reader& r) { slack = r.get_or<double>("slack", "0.1", Range::unit); }
+  void begin(std::size_t replicas, RandomEngine stream) {
+    Least<Requests>::begin(replicas, stream);
+    loads.resize(replicas);
+  }
+  void load_changed(std::size_t i, const ReplicaLoad& load) {
+    Least<Requests>::load_changed(i, load);
+    loads[i] = load;
+  }
+  // For the decode of a request, among the stage's replicas that are up.
+  std::optional<std::size_t> pick_by_path(std::span<const RouterReplica> replicas,
+                                          const std::vector<bool>& up, const RoutedRequest& request) const;
+  // Share of its KV capacity that is or will be taken, with `tokens` more.
+  double kv_load(std::size_t i, TokenCount tokens) const {
+    return static_cast<double>(loads[i].kv_tokens + tokens) / static_cast<double>(loads[i].kv_capacity);
+  }
+  double slack = 0.1;
+  std::vector<ReplicaLoad> loads;
+};
+
 // The routers that know the prefix caches differ in what they weigh: the least cost wins, of equal ones the
 // fewest requests.
 template <class Measure>
@@ -206,6 +238,7 @@ class MixedPool {
   static MixedPool read(Reader& r);
   static constexpr bool any_to_any = true;
   static constexpr bool knows_caches = false;
+  static constexpr bool knows_paths = false;
 
   void begin(std::span<const RouterReplica> replicas, std::uint64_t seed);
   std::optional<Route> route(const RoutedRequest& request, std::span<const ReplicaLoad> loads);
@@ -233,6 +266,7 @@ class MixedPool {
 using RoutingPolicy =
     std::variant<StagedRouter<RoundRobin>, StagedRouter<RandomChoice>, StagedRouter<Least<Requests>>,
                  StagedRouter<Least<Tokens>>, StagedRouter<Least<KvRoom>>, StagedRouter<SessionSticky>,
-                 StagedRouter<LeastCost<PrefixAffinity>>, StagedRouter<LeastCost<CacheAware>>, MixedPool>;
+                 StagedRouter<HandOffAware>, StagedRouter<LeastCost<PrefixAffinity>>,
+                 StagedRouter<LeastCost<CacheAware>>, MixedPool>;
 
 }  // namespace disagg

@@ -256,9 +256,10 @@ TEST_CASE("Names that are unknown: 15 of them are refused with exactly these wor
                 "mean 'fluid'?"},
       {.name = "an unknown router",
        .scenario = change(R"("pools":)", R"("router": "least-load", "pools":)"),
-       .error = "scenario.json:4:15: cluster.router.kind: 'least-load' is unknown; known: round-robin random "
-                "least-loaded least-tokens most-kv-room session-sticky prefix-affinity cache-aware "
-                "mixed-pool; did you mean 'least-loaded'?"},
+       .error =
+           "scenario.json:4:15: cluster.router.kind: 'least-load' is unknown; known: round-robin random "
+           "least-loaded least-tokens most-kv-room session-sticky hand-off-aware prefix-affinity cache-aware "
+           "mixed-pool; did you mean 'least-loaded'?"},
       {.name = "an unknown service",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "service": "rooflin")"),
        .error = "scenario.json:5:82: cluster.pools[0].service.kind: 'rooflin' is unknown; known: kernels "
@@ -860,7 +861,8 @@ TEST_CASE("Five errors in one scenario show at once, in the order of the reading
                    "scenario.json:10:62: workload.arrivals.requests_per_second: must be greater than zero\n"
                    "scenario.json:5:77: cluster.pools[0].replicas: must be greater than zero\n"
                    "scenario.json:6:15: cluster.router.kind: 'least-loadd' is unknown; known: round-robin "
-                   "random least-loaded least-tokens most-kv-room session-sticky prefix-affinity cache-aware "
+                   "random least-loaded least-tokens most-kv-room session-sticky hand-off-aware "
+                   "prefix-affinity cache-aware "
                    "mixed-pool; did you mean 'least-loaded'?"}});
 }
 

@@ -186,3 +186,42 @@ TEST_CASE(
   CHECK(choice("0.5", 1025) == 0);
   CHECK(choice("0", 1'000'000) == 1);
 }
+
+TEST_CASE(
+    "The hand-off-aware router takes the quickest way among replicas whose KV load is within 0.1 of the "
+    "least") {
+  StagedRouter<HandOffAware> router;
+  router.begin(replicas({Role::prefill, Role::decode, Role::decode, Role::decode}), 1);
+  const auto load = [&](std::uint32_t replica, TokenCount kv_tokens) {
+    router.load_changed(
+        ReplicaId{replica},
+        {.requests = 1, .tokens = 1, .kv_tokens = kv_tokens, .kv_capacity = 100'000, .queued = false});
+  };
+  const std::vector<Seconds> times{kNever, Seconds{3}, Seconds{1}, Seconds{2}};
+  RoutedRequest request = kRequest;  // 1,099 tokens in the end
+  request.hand_off = times;
+  const auto chosen = [&] { return router.decode(request, ReplicaId{0}).value().index; };
+  load(1, 40'000);
+  load(2, 49'000);
+  load(3, 60'000);
+  CHECK(chosen() == 2);
+  load(2, 51'000);
+  CHECK(chosen() == 1);
+  load(3, 45'000);
+  CHECK(chosen() == 3);
+  // Of equally quick ones, or where the way is not asked for, the least loaded.
+  request.hand_off = {};
+  CHECK(chosen() == 1);
+  // One without room is not chosen while another has some; without any, the rule is the same.
+  request.hand_off = times;
+  load(1, 95'000);
+  load(2, 99'000);
+  load(3, 99'000);
+  CHECK(chosen() == 1);
+  load(1, 99'500);
+  CHECK(chosen() == 2);
+  router.set_up(ReplicaId{2}, false);
+  CHECK(chosen() == 3);
+  request.output_tokens = 100'000;
+  CHECK_FALSE(router.decode(request, ReplicaId{0}).has_value());
+}

@@ -1,4 +1,5 @@
 // On an idle fabric every topology hands off in its latency plus the bytes over the narrowest link.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "tests/experiments/program.hpp"
@@ -94,4 +95,45 @@ TEST_CASE("A scenario exported as GraphML hands off in the same time") {
                (hashed ? R"(, "rails": "hashed" })" : " }"),
            c.latency, c.bottleneck});
   }
+}
+
+TEST_CASE("The hand-off-aware router leaves a slow link alone, and a way that others use") {
+  const auto run = [](const std::string& router, const std::string& failures, int per_second) {
+    const auto pool = [](const std::string& name, int replicas) {
+      return R"({ "name": ")" + name + R"(", "role": ")" + name + R"(", "replicas": )" +
+             std::to_string(replicas) +
+             R"(, "accelerator": "h100-sxm-80gb", "parallelism": { "tp": 8 }, "kv_capacity": "400 GB",
+               "service": { "kind": "table", "tokens": [1, 100000],
+               "prefill": ["1 ms", "1 ms"], "decode": ["20 ms", "20 ms"] } })";
+    };
+    return test::simulate_forked(
+        R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ )" + pool("prefill", 4) + ", " +
+            pool("decode", 4) + R"( ], "router": )" + router +
+            R"(, "topology": { "kind": "nvlink-hosts", "nic_efficiency": 1 },
+             "hand_off": { "kind": "whole", "overhead": "0 s" } }, "network": { "solver": "fluid", "failures": [ )" +
+            failures + R"( ] }, "workload": { "kind": "synthetic",
+             "arrivals": { "kind": "poisson", "requests_per_second": )" +
+            std::to_string(per_second) +
+            R"( }, "requests": 400, "prompt_tokens": 20000, "output_tokens": 10 } })",
+        false);
+  };
+  const auto at_first = [](const std::vector<RequestRecord>& requests) {
+    return std::ranges::count_if(requests,
+                                 [](const RequestRecord& r) { return r.decode_replica.index == 4; });
+  };
+  const auto mean_time = [](const std::vector<RequestRecord>& requests) {
+    double sum = 0;
+    for (const RequestRecord& r : requests) sum += (r.hand_off_end - r.hand_off_start).si;
+    return sum / static_cast<double>(requests.size());
+  };
+  const std::string slow = R"({ "kind": "link", "link": "switch>decode[0]", "at": "0 s", "capacity": 0.1 })";
+  CHECK(at_first(run(R"("round-robin")", slow, 20)) == 100);
+  CHECK(at_first(run(R"({ "kind": "hand-off-aware", "slack": 1 })", slow, 20)) == 0);
+  // Without slack the KV load alone decides.
+  CHECK(at_first(run(R"({ "kind": "hand-off-aware", "slack": 0 })", slow, 20)) > 50);
+  // 2.6 GB take 6.6 ms at 400 GB/s: at 300 a second the four ports are half used, and a random choice meets
+  // others.
+  const double aware = mean_time(run(R"({ "kind": "hand-off-aware", "slack": 1 })", "", 300));
+  const double random = mean_time(run(R"("random")", "", 300));
+  CHECK(aware < 0.8 * random);
 }
