@@ -28,6 +28,7 @@
 #include "experiments/topology_report.hpp"
 #include "experiments/validate.hpp"
 #include "experiments/validate_kernels.hpp"
+#include "experiments/validate_power.hpp"
 #include "sim/base/one_of.hpp"
 #include "version.hpp"
 #include "workloads/workload.hpp"
@@ -300,6 +301,8 @@ Validation validated(const Options& o) {
     return validate_kernels(o.scenarios, options);
   }
   if (o.scenarios.size() > 1) throw ConfigError("validate: takes one file, unless --kind is kernels");
+  if (o.validation_kind == "power")
+    return validate_power(CsvTable::read(o.scenarios.front()), {.models = o.models});
   if (o.validation_kind == "phase")
     return validate_phases(CsvTable::read(o.scenarios.front()), o.software, o.overrides);
   return validate_transfers(CsvTable::read(o.scenarios.front()));
@@ -501,8 +504,9 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->required()
       ->expected(1, 1000);
   validate_app
-      ->add_option("--kind", o.validation_kind, "What the file holds: serving, kernels, phase or transfer")
-      ->check(CLI::IsMember({"serving", "kernels", "phase", "transfer"}))
+      ->add_option("--kind", o.validation_kind,
+                   "What the file holds: serving, kernels, phase, transfer or power")
+      ->check(CLI::IsMember({"serving", "kernels", "phase", "transfer", "power"}))
       ->capture_default_str();
   validate_app->add_option("--by", o.by, "Also group the errors by these columns")->delimiter(',');
   validate_app->add_option(

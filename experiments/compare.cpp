@@ -55,6 +55,14 @@ constexpr auto kLines = std::to_array<Line>({
     {"/cluster/accelerators", "accelerators", "", 0},
     {"/cluster/rent_usd_per_hour", "rent", "USD/h", -1},
     {"/cluster/usd_per_million_output_tokens", "rent per 1M output tokens", "USD", -1},
+    {"/cost/usd_per_hour", "total cost of ownership", "USD/h", -1},
+    {"/cost/usd_per_million_output_tokens", "cost per 1M output tokens", "USD", -1},
+    {"/cost/usd_per_million_tokens", "cost per 1M tokens (in + out)", "USD", -1},
+    {"/cost/usd_per_task", "cost per task", "USD", -1},
+    {"/cost/provisioned_power_w", "power provisioned", "kW", 0, 1e-3},
+    {"/energy/mean_power_w", "power, mean", "kW", -1, 1e-3},
+    {"/energy/j_per_output_token", "energy per output token", "J", -1},
+    {"/energy/j_per_task", "energy per task", "J", -1},
 });
 
 std::optional<double> number_at(const ordered_json& summary, std::string_view pointer) {

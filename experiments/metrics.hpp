@@ -48,6 +48,7 @@ class Metrics {
   // later.
   Seconds duration() const;
   std::int64_t completed() const { return completed_; }
+  TokenCount input_tokens() const { return input_tokens_; }
   TokenCount output_tokens() const { return output_tokens_; }
   const TimeBreakdown& breakdown() const { return breakdown_; }
 

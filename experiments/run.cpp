@@ -260,6 +260,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       .ended = simulation.now(),
       .trace_hash = source->trace_hash(),
       .notes = source->notes(),
+      .peak_power = series.peak_power(scenario.horizon.warm_up),
       .queue_growth = source->concurrency() ? std::nullopt : queue_growth(series.queue()),
       .single_steps = options.single_steps};
   for (std::size_t i = 0; i < replicas; ++i)

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/costs.hpp"
 #include "sim/engine/link_failures.hpp"
 #include "sim/serving/cluster.hpp"
 #include "sim/serving/replica_failures.hpp"
@@ -75,6 +76,7 @@ struct Scenario {
   Slos slos;
   Priorities priorities;
   Horizon horizon;
+  CostModel costs;
   std::vector<std::string> assumptions;  // constants that no measurement or datasheet stands behind
 };
 

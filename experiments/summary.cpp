@@ -123,6 +123,78 @@ ordered_json memory_json(const RunFacts& facts) {
   return by_name;
 }
 
+// Of the measured time; nothing where the power of an accelerator is not known.
+std::optional<EnergyUse> energy_of(const RunFacts& facts) {
+  EnergyUse energy;
+  const Seconds time = facts.measured_to - facts.measured_from;
+  const CostModel& costs = facts.scenario.costs;
+  for (std::size_t i = 0; i < facts.usage.size(); ++i) {
+    const ReplicaUsage& u = facts.usage[i];
+    const PowerMeter& meter = facts.cluster.replicas()[i]->power();
+    if (meter.tdp.si <= 0) return std::nullopt;
+    const PoolSetup& pool =
+        facts.cluster.pools()[facts.cluster.pool_of(ReplicaId{static_cast<std::uint32_t>(i)}).index];
+    const auto accelerators = static_cast<double>(pool.shape.parallelism.accelerators());
+    energy.busy += u.energy;
+    energy.idle += meter.idle() * (time - u.busy);
+    energy.hosts += (costs.host_idle * time + (costs.host_busy - costs.host_idle) * u.busy) * accelerators;
+    energy.network += costs.network_power(pool.shape.accelerator) * time * accelerators;
+  }
+  for (std::size_t t = 0; t < facts.tiers.size(); ++t) {
+    const double gigabytes = facts.cluster.setup().tiers[t].capacity.si / 1e9 *
+                             static_cast<double>(facts.cluster.tiers()->instances(t));
+    const double bits = (facts.tiers[t].bytes_read + facts.tiers[t].bytes_written).si * 8;
+    energy.memory += Watts{gigabytes * costs.memory_watts_per_gb} * time;
+    energy.memory += Joules{bits * costs.memory_pj_per_bit * 1e-12};
+  }
+  return energy;
+}
+
+ordered_json energy_json(const RunFacts& facts, const std::optional<EnergyUse>& energy, double tasks) {
+  if (!energy) return nullptr;
+  const double seconds = (facts.measured_to - facts.measured_from).si;
+  const auto output = static_cast<double>(facts.metrics.output_tokens());
+  const double tokens = output + static_cast<double>(facts.metrics.input_tokens());
+  const double accelerators = (energy->busy + energy->idle).si;
+  return {{"accelerators_busy_j", energy->busy.si},
+          {"accelerators_idle_j", energy->idle.si},
+          {"hosts_j", energy->hosts.si},
+          {"network_j", energy->network.si},
+          {"memory_pools_j", energy->memory.si},
+          {"total_j", energy->total().si},
+          {"mean_power_w", ratio(energy->total().si, seconds)},
+          {"mean_accelerator_power_w", ratio(accelerators, seconds)},
+          {"peak_accelerator_power_w", facts.peak_power.si},
+          {"facility_power_w", ratio(energy->total().si * facts.scenario.costs.pue, seconds)},
+          {"accelerator_j_per_output_token", ratio(accelerators, output)},
+          {"j_per_output_token", ratio(energy->total().si, output)},
+          {"j_per_token", ratio(energy->total().si, tokens)},
+          {"j_per_task", tasks > 0 ? ratio(energy->total().si, tasks) : ordered_json(nullptr)}};
+}
+
+// Of owning the cluster; the rent stands under "cluster".
+ordered_json cost_json(const RunFacts& facts, const std::optional<EnergyUse>& energy, double tasks) {
+  const auto provided = provision(facts.scenario.costs, facts.cluster.setup());
+  const double seconds = (facts.measured_to - facts.measured_from).si;
+  if (!provided || !energy || seconds <= 0) return nullptr;
+  const HourlyCost cost = hourly_cost(facts.scenario.costs, *provided, energy->total() / Seconds{seconds});
+  const double dollars = cost.total() * facts.metrics.duration().si / 3600;
+  const auto output = static_cast<double>(facts.metrics.output_tokens());
+  const auto input = static_cast<double>(facts.metrics.input_tokens());
+  return {{"usd_per_hour", cost.total()},
+          {"capital_usd_per_hour", cost.capital},
+          {"hosting_usd_per_hour", cost.hosting},
+          {"energy_usd_per_hour", cost.energy},
+          {"usd_per_year", cost.total() * 8760},
+          {"capital_usd", provided->capital_usd},
+          {"provisioned_power_w", provided->power.si},
+          // All of the cost on these tokens alone.
+          {"usd_per_million_output_tokens", ratio(dollars * 1e6, output)},
+          {"usd_per_million_input_tokens", ratio(dollars * 1e6, input)},
+          {"usd_per_million_tokens", ratio(dollars * 1e6, input + output)},
+          {"usd_per_task", tasks > 0 ? ratio(dollars, tasks) : ordered_json(nullptr)}};
+}
+
 std::string percent(double share) { return show_percent(share) + " %"; }
 
 // Where requests lose their time, and what limits that place.
@@ -289,11 +361,17 @@ ordered_json summarise(const RunFacts& facts) {
       {"rent_usd_per_hour", cost ? ordered_json(*cost) : ordered_json(nullptr)},
       {"usd_per_million_output_tokens",
        cost && output_rate > 0 ? ordered_json(*cost / 3600 / output_rate * 1e6) : ordered_json(nullptr)}};
+  const auto energy = energy_of(facts);
+  const double tasks = facts.sessions.any() ? j["sessions"].at("finished").get<double>() : 0;
+  j["energy"] = energy_json(facts, energy, tasks);
+  j["cost"] = cost_json(facts, energy, tasks);
   j["bottleneck"] = bottleneck(facts, by_pool);
   std::vector<std::string> sources;
   for (const PoolSetup& pool : pools) {
     const Accelerator& a = pool.shape.accelerator;
     sources.push_back(a.name + ": " + a.provenance.source);
+    sources.push_back(a.name + ", power: " + a.power.source);
+    if (!a.all_in_source.empty()) sources.push_back(a.name + ", all-in cost: " + a.all_in_source);
   }
   std::sort(sources.begin(), sources.end());
   sources.erase(std::unique(sources.begin(), sources.end()), sources.end());

@@ -29,6 +29,7 @@ struct RunFacts {
   Seconds ended{};
   std::string trace_hash;
   std::vector<std::string> notes;
+  Watts peak_power{};                  // of all accelerators, on the mean of an interval of timeseries.csv
   std::optional<double> queue_growth;  // requests per second, of an overloaded run
   bool single_steps = false;
 };

@@ -1,5 +1,7 @@
 #include "experiments/time_series.hpp"
 
+#include <algorithm>
+
 #include "sim/base/text.hpp"
 
 namespace disagg {
@@ -18,6 +20,7 @@ TimeSeries::Sample TimeSeries::state(Seconds time, const Cluster& cluster, const
     state.kv_occupancy += replica.kv_occupancy() / static_cast<double>(cluster.pools()[pool].replicas);
     state.prefill_tokens += replica.usage().prefill_tokens;
     state.decode_tokens += replica.usage().decode_tokens;
+    state.energy += replica.energy();
   }
   return sample;
 }
@@ -30,7 +33,7 @@ void TimeSeries::finish(const Cluster& cluster, const Simulation& simulation) {
 void TimeSeries::sample(const Cluster& cluster, const Simulation& simulation) {
   samples_.push_back(state(next_, cluster, simulation));
   if (samples_.size() >= kMostSamples) {
-    for (std::size_t i = 0; 2 * i < samples_.size(); ++i) samples_[i] = std::move(samples_[2 * i]);
+    for (std::size_t i = 1; 2 * i < samples_.size(); ++i) samples_[i] = std::move(samples_[2 * i]);
     samples_.resize((samples_.size() + 1) / 2);
     interval_ *= 2;
     next_ = samples_.back().time;
@@ -51,15 +54,34 @@ std::vector<QueueSample> TimeSeries::queue() const {
   return queue;
 }
 
+Watts TimeSeries::peak_power(Seconds from) const {
+  Watts peak{};
+  for (std::size_t i = 1; i < samples_.size(); ++i) {
+    const Seconds passed = samples_[i].time - samples_[i - 1].time;
+    if (samples_[i - 1].time < from || passed <= Seconds{0}) continue;
+    Joules drawn{};
+    for (std::size_t p = 0; p < samples_[i].pools.size(); ++p)
+      drawn += samples_[i].pools[p].energy - samples_[i - 1].pools[p].energy;
+    peak = std::max(peak, drawn / passed);
+  }
+  return peak;
+}
+
 std::string TimeSeries::csv(const Cluster& cluster) const {
-  std::string text = "time_s,pool,waiting,running,kv_occupancy,prefill_tokens,decode_tokens,kv_flows\n";
-  for (const Sample& sample : samples_) {
+  std::string text =
+      "time_s,pool,waiting,running,kv_occupancy,prefill_tokens,decode_tokens,kv_flows,power_w\n";
+  for (std::size_t i = 0; i < samples_.size(); ++i) {
+    const Sample& sample = samples_[i];
     for (std::size_t p = 0; p < sample.pools.size(); ++p) {
       const PoolState& s = sample.pools[p];
+      // Of the accelerators, on the mean since the sample before.
+      const Seconds passed = i > 0 ? sample.time - samples_[i - 1].time : Seconds{};
+      const Watts power =
+          passed > Seconds{} ? (s.energy - samples_[i - 1].pools[p].energy) / passed : Watts{};
       text += show_exact(sample.time.si) + "," + cluster.pools()[p].name + "," + std::to_string(s.waiting) +
               "," + std::to_string(s.running) + "," + show_exact(s.kv_occupancy) + "," +
               std::to_string(s.prefill_tokens) + "," + std::to_string(s.decode_tokens) + "," +
-              std::to_string(sample.flows) + "\n";
+              std::to_string(sample.flows) + "," + show_exact(power.si) + "\n";
     }
   }
   return text;

@@ -22,12 +22,15 @@ class TimeSeries {
   void finish(const Cluster& cluster, const Simulation& simulation);
   std::string csv(const Cluster& cluster) const;
   std::vector<QueueSample> queue() const;  // of all pools together
+  // The highest mean power of all accelerators over an interval that begins at `from` or later.
+  Watts peak_power(Seconds from) const;
 
  private:
   struct PoolState {
     std::int64_t waiting = 0, running = 0;
     double kv_occupancy = 0;
     TokenCount prefill_tokens = 0, decode_tokens = 0;  // since the start
+    Joules energy{};                                   // of the accelerators, since the start
   };
   struct Sample {
     Seconds time{};

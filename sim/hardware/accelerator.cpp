@@ -13,6 +13,7 @@ namespace {
 // kernel times carry over to other GPUs with a mean error of 10 to 20 % for products and prefill, 10 to 40 %
 // for decode.
 constexpr std::string_view kLender = "h100-sxm-80gb";
+constexpr std::string_view kBlackwell = "b200-sxm";
 
 const ConfigNode& catalog() {
   static const ConfigNode root = parse_config(embedded::hardware_catalog, "sim/hardware/catalog.json");
@@ -101,6 +102,34 @@ Efficiency read_efficiency(Reader& row) {
   return efficiency;
 }
 
+PowerModel read_draw(Reader& r) {
+  PowerModel draw;
+  draw.idle = r.get<double>("idle", Range::unit);
+  draw.base = r.get<double>("base", Range::unit);
+  draw.links = r.get_or<double>("links", "0", Range::unit);
+  draw.memory = r.get<double>("memory", Range::non_negative);
+  draw.tensor = r.get<double>("tensor", Range::non_negative);
+  draw.assumed = r.find<bool>("assumed").value_or(true);
+  draw.source = r.find<std::string>("source").value_or("the scenario");
+  r.done();
+  return draw;
+}
+
+// The same shares of the TDP as those of another accelerator of the catalog.
+PowerModel lent_draw(std::string_view lender) {
+  const ConfigNode* found = find_accelerator(lender);
+  expect(found != nullptr, "a draw is borrowed from an accelerator that is not in the catalog");
+  ConfigNode row = *found;
+  Problems problems;
+  Reader power(*row.find("power"), "", problems);
+  Reader written = *power.object("draw");
+  PowerModel draw = read_draw(written);
+  problems.throw_if_any();
+  draw.assumed = true;
+  draw.source = "assumed to be as on " + std::string(lender) + ": " + draw.source;
+  return draw;
+}
+
 // A figure on which sources may differ: one quantity, or {"low", "median", "high"}, of which the median
 // counts or else the middle of the range. "date" says when a price held.
 template <class Q>
@@ -149,8 +178,11 @@ Accelerator read_accelerator_row(Reader& row) {
   }
   if (auto power = row.find_object("power")) {
     a.tdp = power->find<Watts>("tdp", Range::positive);
+    if (auto draw = power->find_object("draw")) a.power = read_draw(*draw);
     power->done();
   }
+  // Other chips of Blackwell's kind draw as the one that was measured.
+  if (a.power.source.empty()) a.power = lent_draw(a.fp4 ? kBlackwell : kLender);
   if (auto scale_up = row.find_object("scale_up")) {
     a.scale_up_link = scale_up->find<std::string>("link").value_or("");
     a.scale_up_bandwidth = scale_up->find<BytesPerSecond>("bandwidth", Range::positive);
@@ -167,6 +199,12 @@ Accelerator read_accelerator_row(Reader& row) {
   }
   a.price = find_central<Dollars>(row, "price");
   a.rent = find_central<DollarsPerSecond>(row, "rent");
+  if (auto all_in = row.find_object("all_in")) {
+    a.all_in_capital = find_central<Dollars>(*all_in, "capital");
+    a.all_in_power = all_in->find<Watts>("power", Range::positive);
+    a.all_in_source = all_in->find<std::string>("source").value_or("the scenario");
+    all_in->done();
+  }
   a.efficiency = read_efficiency(row);
   a.provenance = read_provenance(row);
   return a;

@@ -10,6 +10,7 @@
 
 #include "sim/base/config.hpp"
 #include "sim/base/quantity.hpp"
+#include "sim/hardware/power_model.hpp"
 
 namespace disagg {
 
@@ -55,6 +56,7 @@ struct Accelerator {
   std::optional<BytesPerSecond> memory_bandwidth;
   std::string memory_type;
   std::optional<Watts> tdp;
+  PowerModel power;
   std::string scale_up_link;
   std::optional<BytesPerSecond> scale_up_bandwidth;  // per direction
   std::int64_t scale_up_domain = 1;                  // accelerators that the scale-up link joins
@@ -64,6 +66,10 @@ struct Accelerator {
   std::optional<BytesPerSecond> pcie_bandwidth;  // per direction
   std::optional<Dollars> price;                  // central figure of the catalog's range
   std::optional<DollarsPerSecond> rent;          // central figure of the catalog's range
+  // With its share of host, network and storage: capital, and power that must be provided for (nameplates).
+  std::optional<Dollars> all_in_capital;
+  std::optional<Watts> all_in_power;
+  std::string all_in_source;
   Efficiency efficiency;
   Provenance provenance;
 

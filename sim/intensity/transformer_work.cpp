@@ -123,9 +123,16 @@ void TransformerWork::add_feed_forward_layers(const ModelSpec& m, const Precisio
   experts_per_token_ = real(m.num_experts_per_tok);
   one_expert_ = Bytes{layers * bytes_per_element(precision.expert_format()) * m.expert_parameters()};
   expert_weights_ = one_expert_ * experts_;
-  flops_per_token_ += Flops{2 * layers * experts_per_token_ * m.expert_parameters()};
+  flops_per_expert_row_ = Flops{2 * layers * m.expert_parameters()};
+  flops_per_token_ += flops_per_expert_row_ * experts_per_token_;
   activations_per_token_ += Bytes{layers * experts_per_token_ * bytes_per_element(precision.activations) *
                                   feed_forward_widths(m, real(m.moe_intermediate_size))};
+}
+
+Flops TransformerWork::empty_expert_rows(double tokens, double tile_rows) const {
+  if (experts_ <= 0) return {};
+  const double touched = distinct_experts(experts_, experts_per_token_, tokens, expert_skew_);
+  return flops_per_expert_row_ * std::max(touched * tile_rows - tokens * experts_per_token_, 0.0);
 }
 
 Work TransformerWork::linear(double tokens, double logits, double weight_reads) const {

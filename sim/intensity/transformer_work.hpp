@@ -50,6 +50,9 @@ class TransformerWork {
   // expected to touch. The projections of latent attention are counted as an expansion
   // of the new tokens, which is the work of absorption too.
   Work linear(double tokens, double logits, double weight_reads) const;
+  // What the experts' products compute besides, in rows of tiles that hold no token: each of the experts that
+  // `tokens` tokens are expected to touch has at least one tile of so many rows.
+  Flops empty_expert_rows(double tokens, double tile_rows) const;
   // Attention cores of decode: `tokens` new tokens over the context that was `read` for them, once for each
   // `queries` tokens (1 plus the drafts of a step). Latent attention is absorbed; linear attention reads and
   // writes its state once for each token.
@@ -97,7 +100,8 @@ class TransformerWork {
   Flops flops_per_token_{}, flops_per_logit_{};
   Bytes activations_per_token_{}, activations_per_logit_{};
   double experts_ = 0, experts_per_token_ = 0, expert_skew_ = 0;
-  Bytes one_expert_{};  // in each MoE layer
+  Bytes one_expert_{};            // in each MoE layer
+  Flops flops_per_expert_row_{};  // of all MoE layers
   // Cores of attention: full layers, those with a window or chunk, latent layers (absorbed), latent layers
   // with an indexer, and that indexer.
   AttentionCore full_, limited_, absorbed_, sparse_, indexer_;

@@ -92,6 +92,7 @@ Cluster::Cluster(ClusterSetup setup, Simulation& simulation, RecordSink& sink)
       const ReplicaId id{static_cast<std::uint32_t>(replicas_.size())};
       ReplicaSetup replica{.service = *services_.back(),
                            .work = *works_.back(),
+                           .power = power_meter(pool.shape),
                            .rules = pool.rules,
                            .kv_blocks = pool.kv_blocks,
                            .decode = {.block_tokens = pool.block_tokens,

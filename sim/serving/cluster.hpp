@@ -177,6 +177,7 @@ class Cluster final : public ReplicaListener {
     request_ended_ = std::move(ended);
   }
 
+  const ClusterSetup& setup() const { return setup_; }
   const std::vector<PoolSetup>& pools() const { return setup_.pools; }
   std::uint64_t seed() const { return setup_.seed; }
   const TransformerWork& work(PoolId pool) const { return *works_[pool.index]; }

@@ -25,6 +25,17 @@ Regime limiting(const StepParts& parts) {
 
 }  // namespace
 
+PowerMeter power_meter(const ReplicaShape& shape) {
+  const Accelerator& a = shape.accelerator;
+  const auto accelerators = static_cast<double>(shape.parallelism.accelerators());
+  return {.model = a.power,
+          .tdp = a.tdp.value_or(Watts{}) * accelerators,
+          .tensor = a.peak(Precision::bf16).value_or(FlopsPerSecond{1}) * accelerators,
+          .memory = a.memory_bandwidth.value_or(BytesPerSecond{1}) * accelerators,
+          .tile_rows = expert_tile_rows(shape.precision.expert_format() == Precision::fp8),
+          .linked = accelerators > 1};
+}
+
 ReplicaUsage& ReplicaUsage::operator+=(const ReplicaUsage& other) {
   for (std::size_t i = 0; i < regimes.size(); ++i) regimes[i] += other.regimes[i];
   prefill += other.prefill;
@@ -47,6 +58,7 @@ ReplicaUsage& ReplicaUsage::operator+=(const ReplicaUsage& other) {
   swaps += other.swaps;
   evicted_blocks += other.evicted_blocks;
   busy += other.busy;
+  energy += other.energy;
   return *this;
 }
 
@@ -73,6 +85,7 @@ ReplicaUsage ReplicaUsage::operator-(const ReplicaUsage& earlier) const {
   negative.swaps *= -1;
   negative.evicted_blocks *= -1;
   negative.busy = -negative.busy;
+  negative.energy = -negative.energy;
   ReplicaUsage difference = *this;
   return difference += negative;
 }
@@ -116,6 +129,9 @@ void Replica::stop() {
                 .steps = span_.settled,
                 .sequences = span_.sequences,
                 .prefill_tokens = 0});
+  // A decode step that is cut off counts as one that does nothing.
+  if (span_.active && span_.kind == SpanKind::decode && now > span_.settled_at)
+    usage_.energy += setup_.power.draw({}, now - span_.settled_at) * (now - span_.settled_at);
   span_.active = false;
   ++version_;
   for (Rank& rank : ranks_) {
@@ -570,9 +586,36 @@ void Replica::start_step() {
   const StepParts parts = setup_.service.step(steps_);
   span_.limit = limiting(parts);
   span_.end = span_.start + parts.total();
+  count_step_work(parts.total());
   for (const Rank& rank : ranks_)
     for (const PlannedChunk& chunk : rank.plan.chunks)
       listener_.chunk_started(id_, chunk.ref, chunk.tokens, parts.total());
+}
+
+void Replica::count_step_work(Seconds time) {
+  double tokens = 0;
+  double completed = 0;
+  Work attention;
+  Contexts read;
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    for (const PrefillChunk& chunk : ranks_[i].chunks) {
+      tokens += static_cast<double>(chunk.tokens);
+      completed += chunk.completes ? 1 : 0;
+      attention += setup_.work.prefill_attention(chunk.prefix, chunk.tokens);
+    }
+    read.all += contexts_[i].all.at;
+    read.within += contexts_[i].within.at;
+  }
+  // Each micro-batch of a mixed step reads the weights once; each phase bears its share of the tokens.
+  const double computed = static_cast<double>(span_.sequences) * setup_.service.tokens_per_sequence();
+  const double share = tokens / (tokens + computed);
+  const double reads = setup_.service.micro_batches(tokens + computed);
+  prefill_work_ = setup_.work.linear(tokens, completed, share * reads) + attention;
+  decode_work_ = {};
+  if (span_.sequences > 0)
+    decode_work_ = setup_.work.linear(computed, computed, (1 - share) * reads) +
+                   setup_.work.decode_attention(read, computed, setup_.service.tokens_per_sequence());
+  span_.power = draw(prefill_work_ + decode_work_, 1, tokens + computed, time);
 }
 
 BatchView Replica::view(const Rank& rank, bool admitting) const {
@@ -930,9 +973,10 @@ void Replica::book_decode(std::int64_t steps) {
   }
   const auto sequences = static_cast<double>(span_.sequences);
   const double computed = sequences * setup_.service.tokens_per_sequence();
-  usage_.decode += setup_.work.linear(computed, computed, setup_.service.micro_batches(computed)) * count;
-  usage_.decode +=
-      setup_.work.decode_attention(contexts, computed * count, setup_.service.tokens_per_sequence());
+  Work done = setup_.work.linear(computed, computed, setup_.service.micro_batches(computed)) * count;
+  done += setup_.work.decode_attention(contexts, computed * count, setup_.service.tokens_per_sequence());
+  usage_.decode += done;
+  usage_.energy += draw(done, count, computed, until - from) * (until - from);
   usage_.decode_tokens += tokens;
   usage_.sequence_steps += sequences * count;
   usage_.context_steps += contexts.all;
@@ -954,6 +998,14 @@ void Replica::book_decode(std::int64_t steps) {
   }
   span_.settled += steps;
   span_.settled_at = until;
+}
+
+Watts Replica::draw(Work work, double steps, double tokens, Seconds time) const {
+  if (setup_.power.tdp.si <= 0 || time <= Seconds{0}) return {};
+  const double micro_batches = setup_.service.micro_batches(tokens);
+  work.flops +=
+      setup_.work.empty_expert_rows(tokens / micro_batches, setup_.power.tile_rows) * (micro_batches * steps);
+  return setup_.power.draw(work, time);
 }
 
 void Replica::book_gaps(Rank& rank, std::int64_t steps, Seconds from, Seconds first_end) {
@@ -1029,32 +1081,14 @@ void Replica::end_span() {
 }
 
 void Replica::book_prefill_step() {
-  double tokens = 0;
-  double completed = 0;
-  Work attention;
-  Contexts read;
-  for (std::size_t i = 0; i < ranks_.size(); ++i) {
-    for (const PrefillChunk& chunk : ranks_[i].chunks) {
-      tokens += static_cast<double>(chunk.tokens);
-      completed += chunk.completes ? 1 : 0;
-      attention += setup_.work.prefill_attention(chunk.prefix, chunk.tokens);
-      usage_.prefill_tokens += chunk.tokens;
-    }
-    read.all += contexts_[i].all.at;
-    read.within += contexts_[i].within.at;
-  }
-  // Each micro-batch of a mixed step reads the weights once; each phase bears its share of the tokens.
-  const auto sequences = static_cast<double>(span_.sequences);
-  const double computed = sequences * setup_.service.tokens_per_sequence();
-  const double share = tokens / (tokens + computed);
-  const double reads = setup_.service.micro_batches(tokens + computed);
-  usage_.prefill += setup_.work.linear(tokens, completed, share * reads) + attention;
+  usage_.prefill += prefill_work_;
+  usage_.decode += decode_work_;
+  for (const Rank& rank : ranks_)
+    for (const PrefillChunk& chunk : rank.chunks) usage_.prefill_tokens += chunk.tokens;
   ++usage_.steps;
   if (span_.sequences == 0) return;
-  usage_.decode += setup_.work.linear(computed, computed, (1 - share) * reads) +
-                   setup_.work.decode_attention(read, computed, setup_.service.tokens_per_sequence());
-  usage_.sequence_steps += sequences;
-  usage_.context_steps += read.all;
+  usage_.sequence_steps += static_cast<double>(span_.sequences);
+  for (const DecodeContext& context : contexts_) usage_.context_steps += context.all.at;
   ++usage_.decode_steps;
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
     if (contexts_[i].sequences == 0) continue;
@@ -1155,6 +1189,7 @@ void Replica::book_time(Seconds until) {
   const Seconds passed = until - booked_;
   usage_.regimes[static_cast<std::size_t>(regime())] += passed;
   if (span_.active) usage_.busy += passed;
+  if (span_.active && span_.kind != SpanKind::decode) usage_.energy += span_.power * passed;
   usage_.kv_seconds += kv_occupancy() * passed.si;
   if (setup_.prefix_cache) {
     BlockCount cached = 0;

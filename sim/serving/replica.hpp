@@ -50,7 +50,8 @@ struct ReplicaUsage {
       fetched_tokens = 0;        // and fetched from memory tiers
   std::int64_t swaps = 0;        // of the preemptions, those that were written to a memory tier
   BlockCount evicted_blocks = 0;
-  Seconds busy{};  // time with a step running
+  Seconds busy{};   // time with a step running
+  Joules energy{};  // drawn by all accelerators meanwhile; none where their power is not known
 
   ReplicaUsage operator-(const ReplicaUsage& earlier) const;
   ReplicaUsage& operator+=(const ReplicaUsage& other);
@@ -82,9 +83,26 @@ class ReplicaListener {
   virtual void went_idle(ReplicaId) = 0;
 };
 
+// What the accelerators of a replica draw for work that they do in a time.
+struct PowerMeter {
+  PowerModel model;
+  Watts tdp{};  // of all accelerators; 0: not known
+  FlopsPerSecond tensor{};
+  BytesPerSecond memory{};
+  double tile_rows = 1;  // of the experts' products
+  bool linked = false;   // several accelerators
+
+  Watts draw(const Work& work, Seconds time) const {
+    return tdp * model.draw(work.bytes / (memory * time), work.flops / (tensor * time), linked);
+  }
+  Watts idle() const { return tdp * model.idle; }
+};
+PowerMeter power_meter(const ReplicaShape& shape);
+
 struct ReplicaSetup {
   const ServiceTime& service;
   const TransformerWork& work;
+  PowerMeter power;
   BatchRules rules;
   BlockCount kv_blocks = 0;  // of one rank
   DecodeRules decode;
@@ -155,6 +173,9 @@ class Replica {
   // Books everything up to now. Needed before usage() or kv() is read between events.
   void settle();
   const ReplicaUsage& usage() const { return usage_; }
+  const PowerMeter& power() const { return setup_.power; }
+  // Drawn by the accelerators since the beginning, in steps and between them. Precondition: settled.
+  Joules energy() const { return usage_.energy + setup_.power.idle() * (simulation_.now() - usage_.busy); }
   double kv_occupancy() const;  // share of the blocks that are taken
   BlockCount kv_used() const;
   BlockCount kv_total() const;
@@ -188,6 +209,7 @@ class Replica {
     bool short_of_room = false;   // requests wait for KV blocks
     bool streams = false;         // one step that also waits for cold KV
     bool active = false;
+    Watts power{};  // with prompts; else it is booked step by step
   };
   struct Newcomer {
     RequestRef ref;
@@ -257,7 +279,10 @@ class Replica {
   bool keep(Rank& rank, Request& request, TokenCount tokens);  // whether blocks became free
   void start_decode();
   void start_step();
+  void count_step_work(Seconds time);
   void book_decode(std::int64_t steps);
+  // Of `steps` equal steps of so many tokens each.
+  Watts draw(Work work, double steps, double tokens, Seconds time) const;
   void book_gaps(Rank& rank, std::int64_t steps, Seconds from, Seconds first_end);
   void book_prefill_step();
   static void show_first_token(Request& request, Seconds now);
@@ -310,6 +335,7 @@ class Replica {
   Span span_;
   Seconds computed_{};                   // the running span, if it streams; it ends when all KV is there too
   DecodeCurve curve_;                    // of the running span, if it decodes only
+  Work prefill_work_, decode_work_;      // of the running span, if it is a step with prompts
   std::vector<DecodeContext> contexts_;  // [rank] at the span's first step
   std::vector<RankStep> steps_;          // [rank] scratch
   std::vector<TierOffer> offers_;        // scratch

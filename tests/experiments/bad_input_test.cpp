@@ -75,13 +75,15 @@ TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly
   check({
       {.name = "a typo in a key of the root",
        .scenario = change(R"("model")", R"("modle")"),
-       .error = "scenario.json:1:1: 'model' is missing\n"
-                "scenario.json:2:3: key 'modle' is unknown; known: cluster description horizon model name "
-                "network precision seed slo workload; did you mean 'model'?"},
+       .error =
+           "scenario.json:1:1: 'model' is missing\n"
+           "scenario.json:2:3: key 'modle' is unknown; known: cluster costs description horizon model name "
+           "network precision seed slo workload; did you mean 'model'?"},
       {.name = "an unknown key of the root",
        .scenario = change(R"("model":)", R"("slos": {}, "model":)"),
-       .error = "scenario.json:2:3: key 'slos' is unknown; known: cluster description horizon model name "
-                "network precision seed slo workload; did you mean 'slo'?"},
+       .error =
+           "scenario.json:2:3: key 'slos' is unknown; known: cluster costs description horizon model name "
+           "network precision seed slo workload; did you mean 'slo'?"},
       {.name = "a typo in a key of the cluster",
        .scenario = change(R"("pools": [)", R"("poools": [], "pools": [)"),
        .error = "scenario.json:4:5: cluster: key 'poools' is unknown; known: admission failures hand_off "
@@ -127,7 +129,8 @@ TEST_CASE("Keys that are unknown or missing: 13 of them are refused with exactly
       {.name = "no cluster",
        .scenario = change(R"("cluster")", R"("clusters")"),
        .error = "scenario.json:1:1: 'cluster' is missing\n"
-                "scenario.json:3:3: key 'clusters' is unknown; known: cluster description horizon model name "
+                "scenario.json:3:3: key 'clusters' is unknown; known: cluster costs description horizon "
+                "model name "
                 "network precision seed slo workload; did you mean 'cluster'?"},
       {.name = "no file for a trace",
        .scenario = change(kSynthetic, R"("kind": "azure")"),

@@ -1,0 +1,93 @@
+#include "experiments/costs.hpp"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "experiments/scenario.hpp"
+
+using namespace disagg;
+
+namespace {
+
+Scenario scenario(const std::string& accelerator, const std::string& more = "",
+                  const std::string& costs = "") {
+  return read_scenario(
+      parse_config(R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ { "name": "gpu", "accelerator": )" +
+                       accelerator + R"(, "replicas": 1 )" + more + R"(} ] })" + costs +
+                       R"(, "workload": { "kind": "synthetic",
+      "arrivals": { "kind": "constant", "requests_per_second": 1 }, "requests": 1, "prompt_tokens": 10, "output_tokens": 5 } })",
+                   "test"),
+      "test");
+}
+
+}  // namespace
+
+TEST_CASE(
+    "An H100 of 42,000 USD costs 1.80 USD an hour: 1.45 of capital, 0.25 of hosting and 0.11 of energy") {
+  CostModel costs;
+  costs.upkeep_share = 0;
+  costs.availability = 1;
+  const Watts power{1384};
+  const HourlyCost hour = hourly_cost(costs, {42'000, power}, power * 0.8);
+  CHECK(hour.capital == Approx(1.447).margin(0.001));
+  CHECK(hour.hosting == Approx(0.246).margin(0.001));
+  CHECK(hour.energy == Approx(0.111).margin(0.001));
+  CHECK(hour.total() == Approx(1.80).margin(0.005));
+  CHECK(hourly_cost(costs, {27'400, power}, power * 0.8).total() == Approx(1.30).margin(0.005));
+}
+
+TEST_CASE("Capital is repaid with interest: 0.302 a year at 8 % over 4 years, 0.336 at 13 %, 0.25 at none") {
+  CostModel costs;
+  costs.upkeep_share = 0;
+  costs.availability = 1;
+  const auto yearly = [&](double rate, double residual) {
+    costs.cost_of_capital = rate;
+    costs.residual_share = residual;
+    return hourly_cost(costs, {1, Watts{0}}, Watts{0}).capital * 8760;
+  };
+  CHECK(yearly(0.08, 0) == Approx(0.302).margin(0.0005));
+  CHECK(yearly(0.13, 0) == Approx(0.336).margin(0.0005));
+  CHECK(yearly(0, 0) == Approx(0.25));
+  // A third comes back after four years: its present value is 0.3 / 1.08^4.
+  CHECK(yearly(0.08, 0.3) == Approx(yearly(0.08, 0) * (1 - 0.3 / std::pow(1.08, 4))));
+  CHECK(yearly(0, 0.3) == Approx(0.175));
+}
+
+TEST_CASE("Provision counts all accelerators of all pools and every instance of a memory pool") {
+  const Scenario one = scenario(R"("h100-sxm-80gb")", R"(, "parallelism": { "tp": 2 })");
+  const auto provided = provision(one.costs, one.cluster);
+  REQUIRE(provided);
+  CHECK(provided->capital_usd == 84'000);
+  CHECK(provided->power.si == 2768);
+  const Scenario pooled = read_scenario(
+      parse_config(
+          R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ { "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 3,
+      "prefix_cache": {}, "tiers": ["dram"] } ], "memory_pools": [ { "name": "dram", "scope": "replica", "preset": "host-dram", "capacity": "100 GB" } ] },
+      "workload": { "kind": "synthetic", "arrivals": { "kind": "constant", "requests_per_second": 1 }, "requests": 1, "prompt_tokens": 10, "output_tokens": 5 } })",
+          "test"),
+      "test");
+  CHECK(provision(pooled.costs, pooled.cluster)->capital_usd == 3 * 42'000 + 3 * 100 * 7);
+  CHECK(provision(pooled.costs, pooled.cluster)->power.si == Approx(3 * 1384 + 3 * 100 * 0.0625));
+  // Without published figures there is no cost, and a scenario can bring its own.
+  const Scenario unknown = scenario(R"("l40s")");
+  CHECK_FALSE(provision(unknown.costs, unknown.cluster));
+  const Scenario own =
+      scenario(R"({ "extends": "l40s", "all_in": { "capital": "13000 USD", "power": "900 W" } })");
+  CHECK(provision(own.costs, own.cluster)->capital_usd == 13'000);
+}
+
+TEST_CASE("Costs that cannot be are refused with their place") {
+  const auto problem = [](const std::string& costs) -> std::string {
+    try {
+      scenario(R"("h100-sxm-80gb")", "", R"(, "costs": )" + costs);
+      return "";
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  };
+  CHECK_THAT(problem(R"({ "pue": 0.9 })"),
+             Catch::Contains("costs.pue: is the facility's power over that of IT"));
+  CHECK_THAT(problem(R"({ "availability": 0 })"), Catch::Contains("costs.availability"));
+  CHECK_THAT(problem(R"({ "lifetime": 4 })"), Catch::Contains("costs: key 'lifetime' is unknown"));
+  CHECK(problem(R"({ "pue": 1.1, "network": "100 W" })").empty());
+}
