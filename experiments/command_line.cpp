@@ -50,7 +50,8 @@ struct Options {
   std::size_t folds = 5;
   RooflineOptions roofline;
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
-  std::string profile_name = "fitted";
+  std::string profile_name = "fitted", match = "none";
+  std::size_t seeds = 1;
   bool halves = false;
   bool with_suspect = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
@@ -162,39 +163,108 @@ void require_distinct_names(std::size_t count, const std::function<Scenario(std:
   }
 }
 
+// Changes of the number of replicas that give each scenario what the first has; and what was done, in words.
+struct Matching {
+  std::vector<std::vector<std::string>> overrides;  // [scenario]
+  std::vector<std::string> told;
+};
+
+Matching match_scenarios(const Options& o, Match match) {
+  Matching matching{.overrides = std::vector<std::vector<std::string>>(o.scenarios.size()), .told = {}};
+  if (match == Match::none) return matching;
+  double target = 0;
+  for (std::size_t i = 0; i < o.scenarios.size(); ++i) {
+    const Scenario scenario = load_scenario(o.scenarios[i], o.overrides);
+    const Budget own = budget(scenario, match);
+    if (i == 0) {
+      target = own.total();
+      continue;
+    }
+    const std::vector<std::int64_t> replicas = matched_replicas(own, target);
+    std::string text;
+    for (std::size_t p = 0; p < replicas.size(); ++p) {
+      matching.overrides[i].push_back("cluster.pools[" + std::to_string(p) +
+                                      "].replicas=" + std::to_string(replicas[p]));
+      text += (p > 0 ? ", " : "") + own.pool_names[p] + " " + std::to_string(own.replicas[p]) + " -> " +
+              std::to_string(replicas[p]);
+    }
+    constexpr std::array<std::string_view, 5> kUnits{"", "accelerators", "USD an hour", "USD of capital",
+                                                     "W"};
+    matching.told.push_back("'" + scenario.name + "' at equal " + o.match + ": replicas of " + text + ", " +
+                            show_number(own.of(replicas), 5) + " " +
+                            std::string(kUnits.at(static_cast<std::size_t>(match))) + " against " +
+                            show_number(target, 5) + " (" +
+                            show_number((own.of(replicas) / target - 1) * 100, 2) + " %).");
+  }
+  return matching;
+}
+
 int compare(const Options& o) {
-  const auto load = [&](std::size_t i) { return load_scenario(o.scenarios[i], o.overrides); };
-  if (!o.folder.empty()) require_distinct_names(o.scenarios.size(), load);
+  const auto match =
+      static_cast<Match>(std::find(kMatchNames.begin(), kMatchNames.end(), o.match) - kMatchNames.begin());
+  const Matching matching = match_scenarios(o, match);
+  const std::size_t seeds = o.seeds;
+  // Of each scenario all seeds, the scenario's own first: the same on all sides.
+  const auto load = [&](std::size_t i) {
+    std::vector<std::string> overrides = o.overrides;
+    const auto& more = matching.overrides[i / seeds];
+    overrides.insert(overrides.end(), more.begin(), more.end());
+    if (i % seeds == 0) return load_scenario(o.scenarios[i / seeds], overrides);
+    const std::uint64_t seed = load_scenario(o.scenarios[i / seeds], overrides).cluster.seed + i % seeds;
+    overrides.push_back("seed=" + std::to_string(seed));
+    Scenario scenario = load_scenario(o.scenarios[i / seeds], overrides);
+    if (!o.folder.empty()) scenario.name += "-seed-" + std::to_string(seed);
+    return scenario;
+  };
+  if (!o.folder.empty()) require_distinct_names(o.scenarios.size() * seeds, load);
   make_parent_of_runs(o);
-  const auto summaries = run_all(o, o.scenarios.size(), load);
+  const auto summaries = run_all(o, o.scenarios.size() * seeds, load);
+  Comparison comparison{.sides = {}, .match = match, .matched = matching.told};
+  for (std::size_t i = 0; i < summaries.size(); ++i) {
+    if (i % seeds == 0) comparison.sides.emplace_back();
+    comparison.sides.back().push_back(summaries[i]);
+  }
+  const std::vector<std::string> passed = limits_passed(comparison, o.limits);
   if (o.json) {
-    std::cout << comparison_json(summaries).dump(2) << '\n';
+    std::cout << comparison_json(comparison).dump(2) << '\n';
   } else {
-    print_comparison(summaries, std::cout);
+    print_comparison(comparison, std::cout);
   }
   if (!o.folder.empty() && !o.quiet) std::cerr << "results are in " << o.folder << '\n';
-  return exit_code::kDone;
+  for (const std::string& sentence : passed) std::cerr << "disagg: " << sentence << '\n';
+  return passed.empty() ? exit_code::kDone : exit_code::kNo;
 }
 
 int demo(Options o) {
   if (o.folder.empty()) o.folder = "disagg-demo";
   o.timeline = true;
   const auto files = embedded::demo_files;
-  const auto load = [&](std::size_t i) {
-    return read_scenario(parse_config(files[i].text, files[i].name),
-                         std::filesystem::path(files[i].name).stem().string());
+  constexpr std::size_t kSeeds = 5;
+  const auto load = [&](std::size_t side, std::size_t seed) {
+    ConfigNode root = parse_config(files[side].text, files[side].name);
+    override_config(root, "seed=" + std::to_string(seed + 1));
+    return read_scenario(std::move(root), std::filesystem::path(files[side].name).stem().string());
   };
   make_parent_of_runs(o);
-  const auto summaries = run_all(o, files.size(), load);
+  Comparison comparison;
+  for (const ordered_json& summary :
+       run_all(o, files.size(), [&](std::size_t side) { return load(side, 0); }))
+    comparison.sides.push_back({summary});
+  Options others = o;
+  others.folder.clear();
+  others.timeline = false;
+  const auto more = run_all(others, files.size() * (kSeeds - 1),
+                            [&](std::size_t i) { return load(i % files.size(), 1 + i / files.size()); });
+  for (std::size_t i = 0; i < more.size(); ++i) comparison.sides[i % files.size()].push_back(more[i]);
   std::cout << "Four kinds of agents on Llama-3.1-70B: does a cluster of unequal accelerators beat one of "
                "equal ones that\n"
-               "costs the same? (scenarios: experiments/demo/)\n\n";
-  print_comparison(summaries, std::cout);
-  write_file(std::filesystem::path(o.folder) / "comparison.json", comparison_json(summaries).dump(2) + "\n");
-  std::cout
-      << "\nIn " << o.folder
-      << "/ are for each side: summary.json, requests.csv, timeseries.csv, links.csv, replicas.csv and\n"
-      << "timeline.json (open it at ui.perfetto.dev).\n";
+               "costs the same? (scenarios: experiments/demo/; means of five seeds)\n\n";
+  print_comparison(comparison, std::cout);
+  write_file(std::filesystem::path(o.folder) / "comparison.json", comparison_json(comparison).dump(2) + "\n");
+  std::cout << "\nIn " << o.folder
+            << "/ are for each side (first seed): summary.json, requests.csv, timeseries.csv, links.csv, "
+               "replicas.csv and\n"
+            << "timeline.json (open it at ui.perfetto.dev).\n";
   return exit_code::kDone;
 }
 
@@ -470,6 +540,27 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->required()
       ->expected(2, 64);
   add_set(compare_app);
+  compare_app
+      ->add_option(
+          "--match", o.match,
+          "First scale the pools of each scenario to the first's count of accelerators, cost (USD an hour of "
+          "owning it), capital or power (provisioned)")
+      ->check(CLI::IsMember(std::vector<std::string>(kMatchNames.begin(), kMatchNames.end())))
+      ->capture_default_str();
+  compare_app
+      ->add_option("--seeds", o.seeds,
+                   "Runs of each scenario, with the same seeds on all sides: paired differences and "
+                   "confidence intervals")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  compare_app
+      ->add_option(
+          "--fail-if", o.limits,
+          "Exit with 1 if this holds for any scenario but the first: 'metrics.ttft_ms.p99 > 2000', or in "
+          "percent against the first 'change(metrics.ttft_ms.p99) > 5'")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
   compare_app->add_option("-o,--out", o.folder, "Write one folder of results a scenario into this folder");
   compare_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
       ->check(CLI::Range(1, 1024))

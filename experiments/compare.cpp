@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/intervals.hpp"
 #include "experiments/table.hpp"
 #include "sim/base/text.hpp"
 
@@ -159,24 +160,86 @@ std::string sentence(const ordered_json& summary) {
          " of them a second; latencies would only tell how long the run lasted. " + text;
 }
 
+bool is_saturated(const Replications& side) {
+  return std::ranges::any_of(side, [](const ordered_json& s) { return is_saturated(s); });
+}
+
+const std::string& name_of(const Replications& side) {
+  return side.front().at("name").get_ref<const std::string&>();
+}
+
+// [seed]; empty where a run has no such figure.
+std::vector<double> numbers_at(const Replications& side, std::string_view pointer) {
+  std::vector<double> numbers;
+  for (const ordered_json& run : side) {
+    const auto number = number_at(run, pointer);
+    if (!number) return {};
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+std::optional<double> mean_at(const Replications& side, std::string_view pointer) {
+  const std::vector<double> numbers = numbers_at(side, pointer);
+  if (numbers.empty()) return std::nullopt;
+  return mean_interval(numbers).mean;
+}
+
+// a / b - 1 of each seed.
+std::optional<MeanInterval> change(const std::vector<double>& a, const std::vector<double>& b) {
+  if (a.empty() || b.empty()) return std::nullopt;
+  std::vector<double> changes;
+  for (std::size_t k = 0; k < a.size(); ++k) {
+    if (b[k] == 0) return std::nullopt;
+    changes.push_back(a[k] / b[k] - 1);
+  }
+  return mean_interval(changes);
+}
+
 // The measure that decides: what users feel and pay for, if the scenario states it, or else what comes out.
-const Line& deciding(std::span<const ordered_json> summaries) {
+const Line& deciding(const Comparison& comparison) {
   const auto find = [](std::string_view pointer) -> const Line& {
     return *std::find_if(kLines.begin(), kLines.end(), [&](const Line& l) { return l.pointer == pointer; });
   };
-  for (const ordered_json& s : summaries)
-    if (!number_at(s, "/metrics/request_goodput")) return find("/metrics/output_throughput");
+  for (const Replications& side : comparison.sides)
+    if (numbers_at(side, "/metrics/request_goodput").empty()) return find("/metrics/output_throughput");
   return find("/metrics/request_goodput");
 }
 
-// How the tails of two runs compare: "TTFT p99 2003 ms against 2013, TPOT p99 13.2 ms against 36.7".
-std::string tails(const ordered_json& a, const ordered_json& b) {
+// What the deciding measure is divided by.
+struct Denominator {
+  std::string_view pointer, label;
+};
+Denominator denominator(const Comparison& comparison) {
+  switch (comparison.match) {
+    case Match::count:
+      return {"/cluster/accelerators", " per accelerator"};
+    case Match::cost:
+      return {"/cost/usd_per_hour", " per dollar of ownership"};
+    case Match::capital:
+      return {"/cost/capital_usd", " per dollar of capital"};
+    case Match::power:
+      return {"/cost/provisioned_power_w", " per watt provisioned"};
+    case Match::none:
+      break;
+  }
+  for (const Denominator& candidate : {Denominator{"/cluster/rent_usd_per_hour", " per dollar of rent"},
+                                       {"/cost/usd_per_hour", " per dollar of ownership"}})
+    if (std::ranges::all_of(comparison.sides, [&](const Replications& side) {
+          return mean_at(side, candidate.pointer).value_or(0) > 0;
+        }))
+      return candidate;
+  return {};
+}
+
+// How the tails of two sides compare: "TTFT p99 2003 ms against 2013, TPOT p99 13.2 ms against 36.7".
+std::string tails(const Replications& a, const Replications& b) {
   std::string text;
   if (is_saturated(a) || is_saturated(b)) return text;
   for (const auto& [label, pointer] :
        {std::pair{"TTFT", "/metrics/ttft_ms/p99"}, {"TPOT", "/metrics/tpot_ms/p99"}}) {
-    const auto ours = number_at(a, pointer);
-    const auto theirs = number_at(b, pointer);
+    const auto ours = mean_at(a, pointer);
+    const auto theirs = mean_at(b, pointer);
     if (!ours || !theirs) continue;
     text += (text.empty() ? "" : ", ") + std::string(label) + " p99 " + show_number(*ours, 3) +
             " ms against " + show_number(*theirs, 3);
@@ -185,7 +248,7 @@ std::string tails(const ordered_json& a, const ordered_json& b) {
 }
 
 // What the runs do not share although a comparison needs it: "model, workload"; empty for like with like.
-std::string differing(std::span<const ordered_json> summaries) {
+std::string differing(const Comparison& comparison) {
   constexpr auto kShared =
       std::to_array<std::pair<std::string_view, std::string_view>>({{"model", "model"},
                                                                     {"workload", "workload_hash"},
@@ -195,63 +258,98 @@ std::string differing(std::span<const ordered_json> summaries) {
   std::string text;
   for (const auto& shared : kShared) {
     const std::string key(shared.second);
-    const auto value = [&key](const ordered_json& s) { return s.at("provenance").at(key); };
-    for (const ordered_json& s : summaries.subspan(1)) {
-      if (value(s) == value(summaries[0])) continue;
+    const auto value = [&key](const Replications& side) { return side.front().at("provenance").at(key); };
+    if (std::ranges::any_of(comparison.sides, [&](const Replications& side) {
+          return value(side) != value(comparison.sides[0]);
+        }))
       text += (text.empty() ? "" : ", ") + std::string(shared.first);
-      break;
-    }
   }
   return text;
 }
 
-std::string verdict(std::span<const ordered_json> summaries) {
-  if (summaries.size() < 2) return {};
-  if (const std::string unlike = differing(summaries); !unlike.empty())
+std::string verdict(const Comparison& comparison) {
+  const std::vector<Replications>& sides = comparison.sides;
+  if (sides.size() < 2) return {};
+  if (const std::string unlike = differing(comparison); !unlike.empty())
     return "No verdict: the scenarios differ in " + unlike + ", so their figures answer different questions.";
-  const Line& line = deciding(summaries);
-  const auto rent = [](const ordered_json& s) { return number_at(s, "/cluster/rent_usd_per_hour"); };
-  bool priced = true;
-  for (const ordered_json& s : summaries) priced = priced && rent(s).value_or(0) > 0;
-  const auto score = [&](const ordered_json& s) {
-    return number_at(s, line.pointer).value_or(0) / (priced ? *rent(s) : 1);
+  const Line& line = deciding(comparison);
+  const Denominator per = denominator(comparison);
+  const auto scores_of = [&](const Replications& side) {
+    std::vector<double> scores;
+    for (const ordered_json& run : side)
+      scores.push_back(number_at(run, line.pointer).value_or(0) /
+                       (per.pointer.empty() ? 1 : number_at(run, per.pointer).value_or(1)));
+    return scores;
   };
+  std::vector<std::vector<double>> scores;
+  std::vector<double> means;
+  for (const Replications& side : sides) {
+    scores.push_back(scores_of(side));
+    means.push_back(mean_interval(scores.back()).mean);
+  }
   std::size_t best = 0;
   std::size_t second = 1;
-  for (std::size_t i = 1; i < summaries.size(); ++i) {
-    if (score(summaries[i]) > score(summaries[best])) {
+  for (std::size_t i = 1; i < sides.size(); ++i) {
+    if (means[i] > means[best]) {
       second = best;
       best = i;
-    } else if (i != best && score(summaries[i]) > score(summaries[second])) {
+    } else if (i != best && means[i] > means[second]) {
       second = i;
     }
   }
-  const auto name = [](const ordered_json& s) { return "'" + s.at("name").get<std::string>() + "'"; };
-  const double top = score(summaries[best]);
-  const double next = score(summaries[second]);
+  const auto name = [&](std::size_t i) { return "'" + name_of(sides[i]) + "'"; };
   constexpr double kAllServed = 0.99;
-  if (std::ranges::all_of(summaries, [&](const ordered_json& s) {
-        return number_at(s, "/metrics/slo_attainment").value_or(0) >= kAllServed;
+  if (std::ranges::all_of(sides, [&](const Replications& side) {
+        return mean_at(side, "/metrics/slo_attainment").value_or(0) >= kAllServed;
       })) {
     const std::string served = "All sides serve at least 99 % of the offered load within the SLO";
-    if (!priced) return served + ".";
-    const auto cheapest =
-        std::ranges::min_element(summaries, {}, [&](const ordered_json& s) { return *rent(s); });
-    return served + "; " + name(*cheapest) +
-           " has the lowest rent. Raise the load, or tighten the SLO, to tell them apart.";
+    if (per.pointer.empty()) return served + ".";
+    const bool rented = per.pointer == "/cluster/rent_usd_per_hour";
+    if (comparison.match == Match::none) {
+      const auto cheapest = std::ranges::min_element(
+          sides, {}, [&](const Replications& side) { return *mean_at(side, per.pointer); });
+      return served + "; '" + name_of(*cheapest) + "' has the lowest " + (rented ? "rent" : "cost") +
+             ". Raise the load, or tighten the SLO, to tell them apart.";
+    }
+    return served + ". Raise the load, or tighten the SLO, to tell them apart.";
   }
-  const std::string per = std::string(line.label) + (priced ? " per dollar of rent" : "");
-  if (top <= 0) return "No side has any " + std::string(line.label) + ".";
-  if (next > 0 && top / next < 1.01)
-    return name(summaries[best]) + " and " + name(summaries[second]) + " are within 1 % of each other in " +
-           per + " (one seed each).";
-  std::string text = name(summaries[best]) + " wins in " + per + ": ";
-  text += next > 0 ? (top / next < 2 ? show_number((top / next - 1) * 100, 3) + " % more than "
-                                     : show_number(top / next, 3) + " times that of ") +
-                         name(summaries[second])
-                   : name(summaries[second]) + " has none";
-  const std::string why = tails(summaries[best], summaries[second]);
-  return text + (why.empty() ? "" : "; " + why) + " (one seed each, no confidence interval).";
+  const std::string measure = std::string(line.label) + std::string(per.label);
+  const std::size_t seeds = sides.front().size();
+  const std::string replications = seeds == 1 ? " (one seed each, no confidence interval)"
+                                              : " (" + std::to_string(seeds) + " seeds, paired)";
+  if (means[best] <= 0) return "No side has any " + std::string(line.label) + ".";
+  const auto ahead = change(scores[best], scores[second]);
+  if (ahead && seeds > 1 && ahead->contains(0))
+    return "No significant difference in " + measure + ": " + name(best) + " is " +
+           show_number(ahead->mean * 100, 2) + " % ahead of " + name(second) + ", give or take " +
+           show_number(ahead->half_width * 100, 2) + " % (95 % confidence, " + std::to_string(seeds) +
+           " seeds, paired).";
+  if (ahead && seeds == 1 && ahead->mean < 0.01)
+    return name(best) + " and " + name(second) + " are within 1 % of each other in " + measure +
+           " (one seed each).";
+  std::string text = name(best) + " wins in " + measure + ": ";
+  if (!ahead) {
+    text += name(second) + " has none";
+  } else if (ahead->mean < 1) {
+    text += show_number(ahead->mean * 100, 3) + " % more than " + name(second);
+  } else {
+    text += show_number(ahead->mean + 1, 3) + " times that of " + name(second);
+  }
+  if (ahead && seeds > 1)
+    text += ", give or take " +
+            (ahead->mean < 1 ? show_number(ahead->half_width * 100, 2) + " %"
+                             : show_number(ahead->half_width, 2)) +
+            " (95 % confidence)";
+  const std::string why = tails(sides[best], sides[second]);
+  return text + (why.empty() ? "" : "; " + why) + replications + ".";
+}
+
+std::string show_change(const std::optional<MeanInterval>& c) {
+  if (!c) return "-";
+  const double percent = c->mean * 100;
+  std::string text = std::abs(percent) < 0.05 ? "0" : (percent > 0 ? "+" : "") + show_number(percent, 3);
+  if (std::isfinite(c->half_width) && c->half_width > 0) text += " +-" + show_number(c->half_width * 100, 2);
+  return text;
 }
 
 }  // namespace
@@ -285,58 +383,102 @@ void print_summary(const ordered_json& summary, std::ostream& out) {
   out << "\n" << sentence(summary) << "\n";
 }
 
-void print_comparison(std::span<const ordered_json> summaries, std::ostream& out) {
+void print_comparison(const Comparison& comparison, std::ostream& out) {
+  const std::vector<Replications>& sides = comparison.sides;
   std::vector<Table::Column> header{{""}};
-  for (std::size_t i = 0; i < summaries.size(); ++i) {
-    header.push_back({summaries[i].at("name").get<std::string>()});
+  for (std::size_t i = 0; i < sides.size(); ++i) {
+    header.push_back({name_of(sides[i])});
     if (i > 0) header.push_back({"change", "%"});
   }
   Table table(header);
   for (const Line& line : kLines) {
     std::vector<std::string> row{with_unit(line)};
-    const auto baseline = number_at(summaries[0], line.pointer);
+    const bool latency = line.pointer.find("_ms/") != std::string_view::npos;
     bool any = false;
-    for (std::size_t i = 0; i < summaries.size(); ++i) {
-      const auto value = number_at(summaries[i], line.pointer);
-      any = any || value;
-      row.push_back(cell(line, summaries[i]));
+    for (std::size_t i = 0; i < sides.size(); ++i) {
+      const auto mean = mean_at(sides[i], line.pointer);
+      const bool meaningless = latency && is_saturated(sides[i]);
+      any = any || mean;
+      row.push_back(meaningless ? "saturated" : mean ? show_number(*mean * line.scale, 5) : "-");
       if (i == 0) continue;
-      const bool meaningless = is_meaningless(line, summaries[0]) || is_meaningless(line, summaries[i]);
-      const bool comparable = baseline && value && *baseline != 0 && !meaningless;
-      const double change = comparable ? (*value / *baseline - 1) * 100 : 0;
-      std::string text = !comparable               ? "-"
-                         : std::abs(change) < 0.05 ? "0"
-                                                   : (change > 0 ? "+" : "") + show_number(change, 3);
-      row.push_back(text);
+      row.push_back(
+          meaningless || (latency && is_saturated(sides[0]))
+              ? "-"
+              : show_change(change(numbers_at(sides[i], line.pointer), numbers_at(sides[0], line.pointer))));
     }
     if (any) table.add(row);
   }
   out << table;
-  for (const ordered_json& summary : summaries) {
-    out << '\n' << summary.at("name").get<std::string>() << '\n';
-    print_pools(summary, out);
-    out << sentence(summary) << '\n';
+  for (const Replications& side : sides) {
+    out << '\n' << name_of(side) << (side.size() > 1 ? " (first seed)" : "") << '\n';
+    print_pools(side.front(), out);
+    out << sentence(side.front()) << '\n';
   }
-  if (summaries.size() > 1) out << '\n' << verdict(summaries) << '\n';
+  if (!comparison.matched.empty()) out << '\n';
+  for (const std::string& matched : comparison.matched) out << matched << '\n';
+  if (sides.size() > 1) out << '\n' << verdict(comparison) << '\n';
 }
 
-ordered_json comparison_json(std::span<const ordered_json> summaries) {
+ordered_json comparison_json(const Comparison& comparison) {
   ordered_json j;
-  j["schema_version"] = 1;
-  j["baseline"] = summaries[0];
+  j["schema_version"] = 2;
+  j["baseline"] = comparison.sides[0];
   j["candidates"] = ordered_json::array();
-  for (const ordered_json& summary : summaries.subspan(1)) {
-    ordered_json change;
+  for (std::size_t i = 1; i < comparison.sides.size(); ++i) {
+    const Replications& side = comparison.sides[i];
+    ordered_json changes;
     for (const Line& line : kLines) {
-      const auto baseline = number_at(summaries[0], line.pointer);
-      const auto value = number_at(summary, line.pointer);
-      if (baseline && value && *baseline != 0)
-        change[std::string(line.pointer.substr(1))] = *value / *baseline - 1;
+      const auto c = change(numbers_at(side, line.pointer), numbers_at(comparison.sides[0], line.pointer));
+      if (!c) continue;
+      changes[std::string(line.pointer.substr(1))] = {
+          {"mean", c->mean},
+          {"half_width", std::isfinite(c->half_width) ? ordered_json(c->half_width) : ordered_json(nullptr)}};
     }
-    j["candidates"].push_back({{"summary", summary}, {"change", change}});
+    j["candidates"].push_back({{"summaries", side}, {"change", changes}});
   }
-  j["verdict"] = verdict(summaries);
+  j["matched"] = comparison.matched;
+  j["verdict"] = verdict(comparison);
   return j;
+}
+
+std::vector<std::string> limits_passed(const Comparison& comparison, const std::vector<std::string>& limits) {
+  std::vector<std::string> passed;
+  for (const std::string& limit : limits) {
+    const auto fail = [&](const std::string& what) {
+      throw ConfigError("--fail-if '" + limit + "': " + what);
+    };
+    const auto at = limit.find_first_of("<>");
+    if (at == std::string::npos) fail("expects FIGURE > NUMBER or FIGURE < NUMBER");
+    std::string figure = limit.substr(0, at);
+    while (figure.ends_with(' ')) figure.pop_back();
+    double bound = 0;
+    try {
+      std::size_t read = 0;
+      const std::string number = limit.substr(at + 1);
+      bound = std::stod(number, &read);
+      if (number.find_first_not_of(' ', read) != std::string::npos) fail("expects a number behind the sign");
+    } catch (const std::logic_error&) {
+      fail("expects a number behind the sign");
+    }
+    const bool relative = figure.starts_with("change(") && figure.ends_with(")");
+    if (relative) figure = figure.substr(7, figure.size() - 8);
+    std::string pointer = "/" + figure;
+    std::ranges::replace(pointer, '.', '/');
+    for (std::size_t i = 1; i < comparison.sides.size(); ++i) {
+      const Replications& side = comparison.sides[i];
+      std::optional<double> value = mean_at(side, pointer);
+      if (!value) fail("no figure of summary.json is named '" + figure + "', or it is empty");
+      if (relative) {
+        const auto c = change(numbers_at(side, pointer), numbers_at(comparison.sides[0], pointer));
+        if (!c) fail("'" + figure + "' has no change against the first side");
+        value = c->mean * 100;
+      }
+      if (limit[at] == '>' ? *value > bound : *value < bound)
+        passed.push_back("'" + name_of(side) + "' has " + (relative ? "a change of " : "") + figure + " of " +
+                         show_number(*value) + (relative ? " %" : "") + ": fails if '" + limit + "'");
+    }
+  }
+  return passed;
 }
 
 }  // namespace disagg

@@ -1,18 +1,37 @@
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <ostream>
-#include <span>
+#include <string>
+#include <vector>
+
+#include "experiments/match.hpp"
 
 namespace disagg {
 
 // A run's summary as an aligned table with its bottleneck sentence.
 void print_summary(const nlohmann::ordered_json& summary, std::ostream& out);
 
-// Runs side by side: every metric with its change against the first, cost and size of each cluster, the
-// bottleneck of each, and a verdict. Precondition: at least one summary.
-void print_comparison(std::span<const nlohmann::ordered_json> summaries, std::ostream& out);
-// The same for machines: {"baseline", "candidates": [{"summary", "change": {metric: share}}], "verdict"}.
-nlohmann::ordered_json comparison_json(std::span<const nlohmann::ordered_json> summaries);
+// One side of a comparison: a summary for each seed, the same seeds on all sides.
+using Replications = std::vector<nlohmann::ordered_json>;
+
+struct Comparison {
+  std::vector<Replications> sides;        // at least one; changes are told against the first
+  Match match = Match::none;              // what the verdict divides by; none: the rent
+  std::vector<std::string> matched = {};  // how sides were made equal, a sentence each
+};
+
+// Every metric with its change against the first side, cost and size of each cluster, the bottleneck of each,
+// and a verdict. With several seeds figures are means, and changes the means of paired differences with their
+// 95 % confidence intervals.
+void print_comparison(const Comparison& comparison, std::ostream& out);
+// The same for machines: {"baseline": [summary of each seed], "candidates": [{"summaries", "change": {metric:
+// {"mean", "half_width"}}}], "matched", "verdict"}. A half width is null for one seed.
+nlohmann::ordered_json comparison_json(const Comparison& comparison);
+
+// Limits such as "metrics.ttft_ms.p99 > 2000" of a candidate's mean over seeds, or
+// "change(metrics.ttft_ms.p99) > 5" in percent against the first side. Returns the sentences that say which
+// hold for which candidate. Throws ConfigError when one cannot be read or names no figure.
+std::vector<std::string> limits_passed(const Comparison& comparison, const std::vector<std::string>& limits);
 
 }  // namespace disagg

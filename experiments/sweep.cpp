@@ -122,7 +122,7 @@ SweepTable run_sweep(const SweepOptions& options) {
     const ordered_json summary = ordered_json::parse(results[point].output);
     rows[point]["scenario_hash"] = summary.at("provenance").at("scenario_hash").get<std::string>();
     std::vector<std::pair<std::string, std::string>> numbers;
-    for (const char* part : {"metrics", "cluster", "pools", "memory_pools", "links"})
+    for (const char* part : {"metrics", "cluster", "cost", "energy", "pools", "memory_pools", "links"})
       flatten(summary.at(part), part, numbers);
     for (auto& [name, number] : numbers) {
       if (std::find(columns.begin(), columns.end(), name) == columns.end()) columns.push_back(name);

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "experiments/scenario.hpp"
+
+namespace disagg {
+
+// What two clusters are given alike before they are compared: nothing, or as many accelerators, as many USD
+// an hour (of owning them, at 80 % of the provisioned power), as much capital, or as much provisioned power.
+enum class Match { none, count, cost, capital, power };
+inline constexpr std::array<std::string_view, 5> kMatchNames{"none", "count", "cost", "capital", "power"};
+
+// What a scenario's cluster takes of it: `fixed` of what does not grow with its pools (memory pools of hosts
+// and of the cluster), and so much for each replica of each pool.
+struct Budget {
+  std::vector<std::int64_t> replicas;   // [pool]
+  std::vector<double> per_replica;      // [pool]
+  std::vector<std::string> pool_names;  // [pool]
+  double fixed = 0;
+
+  double of(const std::vector<std::int64_t>& counts) const;
+  double total() const { return of(replicas); }
+};
+// Throws ConfigError where the catalog has no cost or power of an accelerator.
+Budget budget(const Scenario& scenario, Match match);
+
+// Replicas in nearly the proportions of `budget`, at least one of each pool, whose budget is as near to
+// `target` as one replica more or less of any pool can bring it.
+std::vector<std::int64_t> matched_replicas(const Budget& budget, double target);
+
+}  // namespace disagg

@@ -1,0 +1,173 @@
+#include "experiments/compare.hpp"
+
+#include <boost/random/normal_distribution.hpp>
+#include <boost/random/uniform_int_distribution.hpp>
+#include <boost/random/uniform_real_distribution.hpp>
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "experiments/intervals.hpp"
+#include "sim/base/random.hpp"
+#include "tests/experiments/program.hpp"
+
+using namespace disagg;
+
+namespace {
+
+std::string pools(int prefill, int decode) {
+  return R"({ "model": "llama-3.1-8b", "cluster": { "pools": [
+      { "name": "p", "accelerator": "h100-sxm-80gb", "replicas": )" +
+         std::to_string(prefill) + R"(, "role": "prefill" },
+      { "name": "d", "accelerator": "h200-sxm-141gb", "replicas": )" +
+         std::to_string(decode) + R"(, "role": "decode" } ] }, "network": { "solver": "fluid" },
+    "workload": { "kind": "synthetic", "arrivals": { "kind": "poisson", "requests_per_second": 40 }, "requests": 200,
+      "prompt_tokens": { "kind": "lognormal", "median": 2000, "sigma": 0.8, "high": 20000 }, "output_tokens": 50 },
+    "slo": { "ttft": "100 ms", "tpot": "20 ms" } })";
+}
+
+// A side whose goodput is the given one in each seed, at a rent of 1 USD/h.
+Replications side(const std::string& name, const std::vector<double>& goodputs) {
+  Replications runs;
+  for (const double goodput : goodputs)
+    runs.push_back(
+        {{"name", name},
+         {"metrics", {{"request_goodput", goodput}, {"slo_attainment", 0.5}, {"saturated", false}}},
+         {"cluster", {{"rent_usd_per_hour", 1.0}}},
+         {"pools", nlohmann::ordered_json::object()},
+         {"bottleneck", {{"sentence", ""}}},
+         {"provenance",
+          {{"model", "m"}, {"workload_hash", "w"}, {"slo_hash", "s"}, {"horizon_hash", "h"}, {"seed", 1}}}});
+  return runs;
+}
+
+}  // namespace
+
+TEST_CASE("A 95 % interval holds the true mean in 93 to 97 % of 1,000 repetitions of 5 paired replications") {
+  RandomEngine random = random_stream(11, "test/intervals");
+  boost::random::normal_distribution<double> common(100, 30);  // shared by both sides of a pair
+  boost::random::normal_distribution<double> noise(0, 2);
+  int held = 0;
+  for (int repetition = 0; repetition < 1000; ++repetition) {
+    std::vector<double> differences;
+    for (int seed = 0; seed < 5; ++seed) {
+      const double load = common(random);
+      differences.push_back(load + 3 + noise(random) - (load + noise(random)));
+    }
+    held += mean_interval(differences).contains(3) ? 1 : 0;
+  }
+  CHECK(held >= 930);
+  CHECK(held <= 970);
+  // Student's t of 4 degrees: 2.776 x sqrt(2.5 / 5).
+  const std::vector<double> five{1, 2, 3, 4, 5};
+  CHECK(mean_interval(five).half_width == Approx(2.776 * std::sqrt(0.5)).epsilon(1e-3));
+  CHECK(std::isinf(mean_interval(std::vector<double>{1}).half_width));
+}
+
+TEST_CASE("Matched pools are within half a replica of the budget and in nearly their proportions") {
+  RandomEngine random = random_stream(4, "test/match");
+  for (int i = 0; i < 2000; ++i) {
+    Budget b;
+    const auto count = boost::random::uniform_int_distribution<int>(1, 4)(random);
+    double least = 1e9;
+    double floor = 0;
+    for (int p = 0; p < count; ++p) {
+      b.replicas.push_back(boost::random::uniform_int_distribution<std::int64_t>(1, 40)(random));
+      b.per_replica.push_back(boost::random::uniform_real_distribution<double>(1, 10)(random));
+      least = std::min(least, b.per_replica.back());
+      floor += b.per_replica.back();
+    }
+    b.fixed = boost::random::uniform_real_distribution<double>(0, 20)(random);
+    const double target = b.fixed + floor + boost::random::uniform_real_distribution<double>(10, 500)(random);
+    const auto counts = matched_replicas(b, target);
+    double step = 1e9;  // the smallest that can be taken towards the target
+    for (std::size_t p = 0; p < counts.size(); ++p)
+      if (counts[p] > 1 || b.of(counts) < target) step = std::min(step, b.per_replica[p]);
+    REQUIRE(std::abs(b.of(counts) - target) <= step / 2 + 1e-9);
+    const double scale = (target - b.fixed) / (b.total() - b.fixed);
+    for (std::size_t p = 0; p < counts.size(); ++p) {
+      REQUIRE(counts[p] >= 1);
+      // Off by its rounding, by what pools of less than one replica take, and by single steps.
+      REQUIRE(std::abs(static_cast<double>(counts[p]) - scale * static_cast<double>(b.replicas[p])) <
+              0.5 + floor / least);
+    }
+  }
+  const Budget same{.replicas = {3, 5}, .per_replica = {4, 7}, .pool_names = {"a", "b"}, .fixed = 2};
+  CHECK(matched_replicas(same, same.total()) == same.replicas);
+}
+
+TEST_CASE(
+    "compare --match cost scales the second cluster to the first's hourly cost and tells the remainder") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "a.json", pools(3, 2));
+  test::write_text(folder / "b.json", pools(1, 5));
+  for (const std::string match : {"count", "cost", "capital", "power"}) {
+    INFO(match);
+    const test::Ended ended =
+        test::call(folder, {"compare", "a.json", "b.json", "--match", match, "--seeds", "3", "--json"});
+    REQUIRE(ended.code == 0);
+    const auto j = nlohmann::json::parse(ended.out);
+    REQUIRE(j.at("baseline").size() == 3);
+    REQUIRE(j.at("candidates").at(0).at("summaries").size() == 3);
+    const auto& a = j.at("baseline").at(0);
+    const auto& b = j.at("candidates").at(0).at("summaries").at(0);
+    const std::string pointer = match == "count"     ? "/cluster/accelerators"
+                                : match == "capital" ? "/cost/capital_usd"
+                                : match == "power"   ? "/cost/provisioned_power_w"
+                                                     : "/cost/usd_per_hour";
+    const nlohmann::json::json_pointer at{pointer};
+    // Within one replica of five.
+    CHECK(b.at(at).get<double>() == Approx(a.at(at).get<double>()).epsilon(0.12));
+    CHECK(j.at("matched").at(0).get<std::string>().starts_with("'b' at equal " + match +
+                                                               ": replicas of p 1 -> "));
+    // The same seeds, and with them the same requests, on both sides.
+    for (std::size_t seed = 0; seed < 3; ++seed)
+      CHECK(j.at("baseline").at(seed).at("metrics").at("total_input_tokens") ==
+            j.at("candidates").at(0).at("summaries").at(seed).at("metrics").at("total_input_tokens"));
+    CHECK(j.at("baseline").at(0).at("metrics").at("total_input_tokens") !=
+          j.at("baseline").at(1).at("metrics").at("total_input_tokens"));
+  }
+  test::write_text(folder / "c.json", test::with(pools(1, 1), "h100-sxm-80gb", "l40s"));
+  const test::Ended unpriced = test::call(folder, {"compare", "a.json", "c.json", "--match", "cost"});
+  CHECK(unpriced.code == 2);
+  CHECK_THAT(unpriced.err, Catch::Contains("'l40s' has no all-in cost in the catalog"));
+}
+
+TEST_CASE("The verdict says when a difference is not significant") {
+  const auto verdict = [](const std::vector<double>& a, const std::vector<double>& b) {
+    Comparison comparison;
+    comparison.sides = {side("a", a), side("b", b)};
+    return comparison_json(comparison).at("verdict").get<std::string>();
+  };
+  CHECK_THAT(verdict({10, 11, 9}, {10.5, 10.8, 9.1}),
+             Catch::StartsWith("No significant difference in goodput"));
+  // Far apart from seed to seed, but alike in each: pairs tell.
+  CHECK_THAT(verdict({10, 20, 5}, {10.5, 21.1, 5.26}),
+             Catch::StartsWith(
+                 "'b' wins in goodput under the SLO per dollar of rent: 5.23 % more than 'a', give or take"));
+  CHECK_THAT(verdict({10}, {10.05}), Catch::Contains("are within 1 % of each other"));
+  CHECK_THAT(verdict({10}, {30}),
+             Catch::Contains("3 times that of 'a' (one seed each, no confidence interval)"));
+}
+
+TEST_CASE("compare --fail-if exits with 1 and says which limit, and refuses figures that are not there") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "a.json", pools(2, 2));
+  test::write_text(folder / "b.json", pools(1, 2));
+  const auto with_limit = [&](const std::string& limit) {
+    return test::call(folder, {"compare", "a.json", "b.json", "--fail-if", limit, "--quiet"});
+  };
+  CHECK(with_limit("change(metrics.ttft_ms.p99) < -50").code == 0);
+  const test::Ended failed = with_limit("change(metrics.ttft_ms.p99) > 5");
+  CHECK(failed.code == 1);
+  CHECK_THAT(failed.err, Catch::Contains("'b' has a change of metrics.ttft_ms.p99 of"));
+  CHECK(with_limit("metrics.completed < 1e9").code == 1);
+  CHECK(with_limit("metrics.completed > 1e9").code == 0);
+  for (const std::string broken :
+       {"metrics.nothing > 5", "metrics.completed = 5", "metrics.completed > x", "metrics.completed > 5 6"}) {
+    const test::Ended refused = with_limit(broken);
+    CHECK(refused.code == 2);
+    CHECK_THAT(refused.err, Catch::Contains("--fail-if '" + broken + "'"));
+  }
+}
