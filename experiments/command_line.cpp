@@ -11,6 +11,7 @@
 
 #include "embedded.hpp"
 #include "experiments/calibrate.hpp"
+#include "experiments/capacity.hpp"
 #include "experiments/compare.hpp"
 #include "experiments/fit_profile.hpp"
 #include "experiments/fit_software.hpp"
@@ -52,6 +53,8 @@ struct Options {
   std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
   std::string profile_name = "fitted", match = "none";
   std::size_t seeds = 1;
+  double attainment = 0.9, tolerance = 0.02;
+  std::string minimise;
   bool halves = false;
   bool with_suspect = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
@@ -343,6 +346,43 @@ int sweep(const Options& o) {
   return table.failures.empty() ? exit_code::kDone : exit_code::kSomeFailed;
 }
 
+int capacity(const Options& o) {
+  CapacityOptions options{.scenario = o.scenarios.front(),
+                          .overrides = o.overrides,
+                          .attainment = o.attainment,
+                          .tolerance = o.tolerance,
+                          .seeds = o.seeds,
+                          .jobs = o.jobs,
+                          .progress = {}};
+  if (o.minimise.empty() != o.axes.empty())
+    throw ConfigError(
+        "capacity: --minimise and --axis belong together: what to minimise, and over which clusters");
+  ProgressLine line(o.quiet);
+  if (line.active()) options.progress = [&](const std::string& text) { line.show(-1, text); };
+  if (o.minimise.empty()) {
+    const Capacity found = find_capacity(options);
+    line.clear();
+    if (o.json) {
+      std::cout << capacity_json(found).dump(2) << '\n';
+    } else {
+      print_capacity(found, options, std::cout);
+    }
+    return found.capacity ? exit_code::kDone : exit_code::kNo;
+  }
+  std::vector<Axis> axes;
+  for (const std::string& text : o.axes) axes.push_back(parse_axis(text));
+  const auto match =
+      static_cast<Match>(std::find(kMatchNames.begin(), kMatchNames.end(), o.minimise) - kMatchNames.begin());
+  const CheapestCluster found = find_cheapest(options, axes, match);
+  line.clear();
+  if (o.json) {
+    std::cout << cheapest_json(found).dump(2) << '\n';
+  } else {
+    print_cheapest(found, options, match, std::cout);
+  }
+  return found.best ? exit_code::kDone : exit_code::kNo;
+}
+
 Validation validated(const Options& o) {
   if (o.validation_kind != "kernels" && (!o.constants.empty() || !o.constants_of.empty()))
     throw ConfigError("validate: --constants and --constants-of belong to --kind kernels");
@@ -588,6 +628,36 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   sweep_app->add_flag("-q,--quiet", o.quiet, "No progress and no remarks on stderr");
 
+  CLI::App* capacity_app =
+      add("capacity", "Find the highest load that meets the SLO, or the cheapest cluster for a load",
+          "disagg capacity scenario.json --attainment 0.95\n"
+          "  disagg capacity scenario.json --minimise cost --axis cluster.pools[0].replicas=1,2,3,4 --axis "
+          "cluster.pools[1].replicas=1,2,3,4");
+  capacity_app->add_option("scenario", o.scenarios, "Scenario file with an \"slo\"")->required()->expected(1);
+  add_set(capacity_app);
+  capacity_app->add_option("--attainment", o.attainment, "Share of the requests that must meet the SLO")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
+  capacity_app->add_option("--tolerance", o.tolerance, "How closely the load is enclosed, as a share of it")
+      ->check(CLI::Range(1e-4, 1.0))
+      ->capture_default_str();
+  capacity_app
+      ->add_option("--minimise", o.minimise,
+                   "Instead, find the cluster of least count (of accelerators), cost, "
+                   "capital or power among those of the axes")
+      ->check(CLI::IsMember(std::vector<std::string>(kMatchNames.begin() + 1, kMatchNames.end())));
+  capacity_app->add_option("--axis", o.axes, "Of --minimise: PATH=VALUE,VALUE,...; several make a grid")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  capacity_app->add_option("--seeds", o.seeds, "Runs of each point, whose attainments are averaged")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  capacity_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_common(capacity_app);
+
   CLI::App* validate_app =
       add("validate", "Predict measured servers, phases or transfers and show the errors",
           "disagg validate serving.csv --by system,model_path --max-median-ape tpot=10");
@@ -747,6 +817,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   return {{run_app, [&] { return run(o); }},
           {compare_app, [&] { return compare(o); }},
           {sweep_app, [&] { return sweep(o); }},
+          {capacity_app, [&] { return capacity(o); }},
           {validate_app, [&] { return validate(o); }},
           {list_app, [&] { return list(o); }},
           {workload_app,

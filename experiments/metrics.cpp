@@ -44,6 +44,7 @@ bool Metrics::bounded() const {
 void Metrics::add(const RequestRecord& r) {
   if (!measured(r.arrived)) return;
   first_arrival_ = std::min(first_arrival_.value_or(r.arrived), r.arrived);
+  last_arrival_ = std::max(last_arrival_, r.arrived);
   if (r.outcome == Outcome::rejected_queue_full) ++rejected_full_;
   if (r.outcome == Outcome::rejected_too_large) ++rejected_large_;
   if (r.outcome == Outcome::cancelled) ++cancelled_;
@@ -116,11 +117,14 @@ ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accele
                             {"hand_off", breakdown_.hand_off.si * per_request},
                             {"decode", breakdown_.decode.si * per_request}};
   }
+  // Of arrivals, while there are some.
+  const Seconds arriving = first_arrival_ ? last_arrival_ - *first_arrival_ : Seconds{};
+  j["request_rate"] = ratio(static_cast<double>(ended() - 1), arriving.si);
   j["request_throughput"] = rate(static_cast<double>(completed_));
   j["output_throughput"] = rate(output);
   j["total_throughput"] = rate(total);
   j["request_goodput"] = bounded() ? rate(static_cast<double>(good_)) : ordered_json(nullptr);
-  const auto arrived = completed_ + rejected_full_ + rejected_large_ + cancelled_;
+  const std::int64_t arrived = ended();
   j["slo_attainment"] = bounded() && arrived > 0
                             ? ordered_json(static_cast<double>(good_) / static_cast<double>(arrived))
                             : ordered_json(nullptr);

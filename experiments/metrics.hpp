@@ -47,7 +47,11 @@ class Metrics {
   // From the end of the warm-up to the last token of a measured request, or to the end of the window if
   // later.
   Seconds duration() const;
+  bool bounded() const;  // by any of the objectives
   std::int64_t completed() const { return completed_; }
+  // Of the measured requests that have ended, those that met their objectives.
+  std::int64_t good() const { return good_; }
+  std::int64_t ended() const { return completed_ + rejected_full_ + rejected_large_ + cancelled_; }
   TokenCount input_tokens() const { return input_tokens_; }
   TokenCount output_tokens() const { return output_tokens_; }
   const TimeBreakdown& breakdown() const { return breakdown_; }
@@ -58,8 +62,6 @@ class Metrics {
                               bool caching) const;
 
  private:
-  bool bounded() const;  // by any of the objectives
-
   std::vector<Slo> slos_;  // [kind]
   Horizon horizon_;
   Distribution ttft_, tpot_, itl_, e2el_, queue_wait_, kv_transfer_, hand_off_wait_;
@@ -68,6 +70,7 @@ class Metrics {
   TokenCount input_tokens_ = 0, cached_tokens_ = 0, output_tokens_ = 0;
   TimeBreakdown breakdown_;
   std::optional<Seconds> first_arrival_;
+  Seconds last_arrival_{};
   Seconds last_token_{};
 };
 

@@ -139,6 +139,13 @@ double share_done(const Source& source, const Horizon& horizon, Seconds now) {
   return source.progress();
 }
 
+// Those that have ended arrived first, while the queue was shorter: of all, still fewer will be good.
+bool is_hopeless(const Metrics& metrics, const std::optional<double>& least) {
+  constexpr std::int64_t kEnough = 1000;
+  return least && metrics.bounded() && metrics.ended() >= kEnough &&
+         static_cast<double>(metrics.good()) < *least * static_cast<double>(metrics.ended());
+}
+
 std::string replica_name(const Cluster& cluster, std::uint32_t replica) {
   const PoolId pool = cluster.pool_of(ReplicaId{replica});
   std::uint32_t first = replica;
@@ -211,6 +218,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   bool warm = scenario.horizon.warm_up == Seconds{0};
   TimeSeries series;
   std::uint32_t events = 0;
+  bool abandoned = false;
   EndOfRun end(feeder, cluster, simulation, failures, replica_failures);
   simulation.run([&](Seconds next) {
     if (end.reached()) return true;
@@ -232,6 +240,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       series.sample(cluster, simulation);
     }
     if (++events % 1024 != 0) return false;
+    if (is_hopeless(recorder.metrics(), options.hopeless_below)) return abandoned = true;
     if (options.progress)
       options.progress(
           {share_done(*source, scenario.horizon, simulation.now()), simulation.now(), recorder.ended()});
@@ -239,7 +248,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   });
   if (interrupted()) throw Interrupted();
   cluster.settle();
-  cluster.expect_empty();
+  if (!abandoned) cluster.expect_empty();
   series.finish(cluster, simulation);
 
   RunFacts facts{
@@ -272,6 +281,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
     facts.links[i].flows -= warm ? links_at_warm_up[i].flows : facts.links[i].flows;
   }
   nlohmann::ordered_json summary = summarise(facts);
+  if (abandoned) summary["abandoned"] = true;
   if (folder) {
     recorder.finish(*folder);
     folder->write("scenario.json", scenario.resolved);

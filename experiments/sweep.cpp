@@ -24,16 +24,6 @@ std::string quoted(const std::string& field) {
   return text + "\"";
 }
 
-// The values of point `index`, the last axis turning fastest.
-std::vector<std::string> assignments(const std::vector<Axis>& axes, std::size_t index) {
-  std::vector<std::string> texts(axes.size());
-  for (std::size_t a = axes.size(); a-- > 0;) {
-    texts[a] = axes[a].path + "=" + axes[a].values[index % axes[a].values.size()];
-    index /= axes[a].values.size();
-  }
-  return texts;
-}
-
 // All numbers of a summary by their path, "metrics.ttft_ms.p99"; an unmeasured one is an empty field.
 void flatten(const ordered_json& node, const std::string& path,
              std::vector<std::pair<std::string, std::string>>& out) {
@@ -74,19 +64,33 @@ Axis parse_axis(const std::string& text) {
   return axis;
 }
 
-SweepTable run_sweep(const SweepOptions& options) {
-  SweepTable table;
-  table.points = 1;
-  for (const Axis& axis : options.axes) {
-    if (std::ranges::count(options.axes, axis.path, &Axis::path) > 1)
+std::size_t grid_points(const std::vector<Axis>& axes) {
+  std::size_t points = 1;
+  for (const Axis& axis : axes) {
+    if (std::ranges::count(axes, axis.path, &Axis::path) > 1)
       throw ConfigError("--axis " + axis.path + ": stands twice; give all its values in one");
-    table.points *= axis.values.size();
-    if (table.points > kMostPoints)
+    points *= axis.values.size();
+    if (points > kMostPoints)
       throw ConfigError("the grid has more than " + std::to_string(kMostPoints) + " points");
   }
+  return points;
+}
+
+std::vector<std::string> grid_assignments(const std::vector<Axis>& axes, std::size_t index) {
+  std::vector<std::string> texts(axes.size());
+  for (std::size_t a = axes.size(); a-- > 0;) {
+    texts[a] = axes[a].path + "=" + axes[a].values[index % axes[a].values.size()];
+    index /= axes[a].values.size();
+  }
+  return texts;
+}
+
+SweepTable run_sweep(const SweepOptions& options) {
+  SweepTable table;
+  table.points = grid_points(options.axes);
   const auto overrides = [&](std::size_t point) {
     std::vector<std::string> all = options.overrides;
-    for (std::string& text : assignments(options.axes, point)) all.push_back(std::move(text));
+    for (std::string& text : grid_assignments(options.axes, point)) all.push_back(std::move(text));
     return all;
   };
   // A typo must not show after an hour: read every point first.
@@ -113,7 +117,7 @@ SweepTable run_sweep(const SweepOptions& options) {
   for (std::size_t point = 0; point < table.points; ++point) {
     if (results[point].code != exit_code::kDone) {
       std::string where;
-      for (const std::string& text : assignments(options.axes, point))
+      for (const std::string& text : grid_assignments(options.axes, point))
         where += (where.empty() ? "" : ", ") + text;
       table.failures.push_back("point " + std::to_string(point) + " (" + where +
                                "): " + results[point].output);
@@ -141,7 +145,7 @@ SweepTable run_sweep(const SweepOptions& options) {
   table.csv += "\n";
   for (std::size_t point = 0; point < table.points; ++point) {
     table.csv += std::to_string(point);
-    for (const std::string& text : assignments(options.axes, point))
+    for (const std::string& text : grid_assignments(options.axes, point))
       table.csv += "," + quoted(text.substr(text.find('=') + 1));
     table.csv += "," + std::to_string(results[point].code) + "," + rows[point]["scenario_hash"];
     for (const std::string& column : columns) table.csv += "," + rows[point][column];

@@ -21,6 +21,12 @@ struct Axis {
 // ConfigError.
 Axis parse_axis(const std::string& text);
 
+// Points of the grid of the axes, the last turning fastest. Throws ConfigError: an axis twice, too many
+// points.
+std::size_t grid_points(const std::vector<Axis>& axes);
+// "PATH=VALUE" of each axis at a point.
+std::vector<std::string> grid_assignments(const std::vector<Axis>& axes, std::size_t point);
+
 struct SweepOptions {
   std::filesystem::path scenario;
   std::vector<std::string> overrides;

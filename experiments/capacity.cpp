@@ -1,0 +1,338 @@
+#include "experiments/capacity.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "experiments/interrupt.hpp"
+#include "experiments/run.hpp"
+#include "experiments/table.hpp"
+#include "sim/base/text.hpp"
+
+namespace disagg {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr double kMostScale = 1e6;  // of the workload's rate_scale
+// Points that are tried at a time, so that the answer does not depend on the number of jobs.
+constexpr std::size_t kProbes = 3;
+
+std::optional<double> figure(const ordered_json& summary, const char* pointer) {
+  const ordered_json::json_pointer at{pointer};
+  if (!summary.contains(at) || !summary.at(at).is_number()) return std::nullopt;
+  return summary.at(at).get<double>();
+}
+
+// Of requests and of tasks, whichever are bounded: the lower.
+std::optional<double> attainment(const ordered_json& summary) {
+  const auto requests = figure(summary, "/metrics/slo_attainment");
+  const auto tasks = figure(summary, "/sessions/slo_attainment");
+  if (requests && tasks) return std::min(*requests, *tasks);
+  return requests ? requests : tasks;
+}
+
+// One point of a search: what is laid on the scenario.
+struct Candidate {
+  std::vector<std::string> assignments;
+  double scale = 1;
+  double budget = 0;
+};
+
+std::vector<std::string> overrides_of(const CapacityOptions& options, const Candidate& candidate,
+                                      double base_scale, std::uint64_t seed) {
+  std::vector<std::string> all = options.overrides;
+  all.insert(all.end(), candidate.assignments.begin(), candidate.assignments.end());
+  if (candidate.scale != 1) all.push_back("workload.rate_scale=" + show_exact(base_scale * candidate.scale));
+  all.push_back("seed=" + std::to_string(seed));
+  return all;
+}
+
+// The scenario's own rate scale and seed; and that its SLO and its workload fit the question.
+struct Origin {
+  double rate_scale = 1;
+  std::uint64_t seed = 1;
+};
+Origin check(const CapacityOptions& options, bool scales_load) {
+  const Scenario scenario = load_scenario(options.scenario, options.overrides);
+  const bool tasks =
+      scenario.slos.common.task.has_value() ||
+      std::ranges::any_of(scenario.slos.named, [](const auto& n) { return n.second.task || n.second.any(); });
+  if (!scenario.slos.common.any() && !tasks)
+    throw ConfigError(options.scenario.string() + ": has no \"slo\", without which every load is within it");
+  if (scales_load && scenario.workload->open(1)->concurrency())
+    throw ConfigError(
+        options.scenario.string() +
+        ": a closed loop offers as much load as is served; sweep workload.arrivals.concurrency");
+  ConfigNode resolved = parse_config(scenario.resolved, "resolved");
+  Origin origin{.rate_scale = 1, .seed = scenario.cluster.seed};
+  if (const ConfigNode* workload = resolved.find("workload"))
+    if (const ConfigNode* scale = workload->find("rate_scale")) origin.rate_scale = scale->number;
+  return origin;
+}
+
+// Runs the candidates, each with all seeds.
+std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vector<Candidate>& candidates,
+                                const Origin& origin) {
+  std::vector<std::vector<TaskResult>> results(candidates.size(), std::vector<TaskResult>(options.seeds));
+  run_forked(
+      candidates.size() * options.seeds, options.jobs,
+      [&](std::size_t i) {
+        const auto overrides = overrides_of(options, candidates[i / options.seeds], origin.rate_scale,
+                                            origin.seed + i % options.seeds);
+        // So few met the SLO so far that the rest cannot make up for it.
+        RunOptions run{.single_steps = false,
+                       .folder = {},
+                       .timeline = false,
+                       .progress = {},
+                       .hopeless_below = options.attainment / 2};
+        return run_scenario(load_scenario(options.scenario, overrides), run).dump();
+      },
+      [&](std::size_t i, const TaskResult& result) {
+        results[i / options.seeds][i % options.seeds] = result;
+      });
+  std::vector<TriedPoint> points;
+  for (std::size_t c = 0; c < candidates.size(); ++c) {
+    TriedPoint point{.assignments = candidates[c].assignments,
+                     .scale = candidates[c].scale,
+                     .budget = candidates[c].budget,
+                     .requests_per_second = 0,
+                     .attainment = 0,
+                     .saturated = false,
+                     .abandoned = false,
+                     .meets = false,
+                     .ttft_p99_ms = {},
+                     .tpot_p99_ms = {},
+                     .error = {}};
+    const auto seeds = static_cast<double>(options.seeds);
+    for (const TaskResult& result : results[c]) {
+      if (result.code == exit_code::kNo) {  // no progress: an answer about this cluster
+        point.error = result.output;
+        continue;
+      }
+      if (result.code == exit_code::kBadInput) throw ConfigError(result.output);
+      if (result.code != exit_code::kDone) throw std::runtime_error(result.output);
+      const ordered_json summary = ordered_json::parse(result.output);
+      point.attainment += attainment(summary).value_or(0) / seeds;
+      point.requests_per_second += figure(summary, "/metrics/request_rate").value_or(0) / seeds;
+      point.saturated = point.saturated || summary.at("metrics").at("saturated").get<bool>();
+      point.abandoned = point.abandoned || summary.value("abandoned", false);
+      const auto add = [&](std::optional<double>& sum, const char* pointer) {
+        if (const auto value = figure(summary, pointer)) sum = sum.value_or(0) + *value / seeds;
+      };
+      add(point.ttft_p99_ms, "/metrics/ttft_ms/p99");
+      add(point.tpot_p99_ms, "/metrics/tpot_ms/p99");
+    }
+    point.meets =
+        point.error.empty() && !point.saturated && !point.abandoned && point.attainment >= options.attainment;
+    points.push_back(std::move(point));
+  }
+  return points;
+}
+
+ordered_json point_json(const TriedPoint& point) {
+  const auto number = [](const std::optional<double>& value) {
+    return value ? ordered_json(*value) : ordered_json(nullptr);
+  };
+  ordered_json j;
+  if (!point.assignments.empty()) j["assignments"] = point.assignments;
+  j["load"] = point.scale;
+  if (point.budget > 0) j["budget"] = point.budget;
+  j["requests_per_s"] = point.requests_per_second;
+  j["slo_attainment"] = point.attainment;
+  j["saturated"] = point.saturated;
+  j["ended_early"] = point.abandoned;
+  j["ttft_p99_ms"] = number(point.ttft_p99_ms);
+  j["tpot_p99_ms"] = number(point.tpot_p99_ms);
+  j["meets"] = point.meets;
+  if (!point.error.empty()) j["error"] = point.error;
+  return j;
+}
+
+std::string verdict_of(const TriedPoint& point) {
+  if (point.meets) return "yes";
+  if (!point.error.empty()) return "no: stands still";
+  if (point.abandoned) return "no: ended early";
+  return point.saturated ? "no: saturated" : "no";
+}
+
+std::string show_or_dash(const std::optional<double>& value) { return value ? show_number(*value, 4) : "-"; }
+
+std::vector<std::string> row_of(const TriedPoint& point) {
+  return {show_number(point.requests_per_second, 4), show_percent(point.attainment),
+          point.saturated || point.abandoned ? "-" : show_or_dash(point.ttft_p99_ms),
+          point.saturated || point.abandoned ? "-" : show_or_dash(point.tpot_p99_ms), verdict_of(point)};
+}
+
+}  // namespace
+
+Capacity find_capacity(const CapacityOptions& options) {
+  const Origin origin = check(options, true);
+  std::map<double, TriedPoint> tried;
+  const auto try_scales = [&](const std::vector<double>& scales) {
+    std::vector<Candidate> candidates;
+    for (const double scale : scales) candidates.push_back({.assignments = {}, .scale = scale, .budget = 0});
+    if (options.progress) options.progress("loads tried: " + std::to_string(tried.size()));
+    for (TriedPoint& point : try_all(options, candidates, origin))
+      tried.emplace(point.scale, std::move(point));
+  };
+  // The highest load below which all that were tried meet the SLO, and the next.
+  const auto enclosed = [&] {
+    std::pair<std::optional<double>, std::optional<double>> ends;
+    for (const auto& [scale, point] : tried) {
+      if (!point.meets) {
+        ends.second = scale;
+        break;
+      }
+      ends.first = scale;
+    }
+    return ends;
+  };
+  try_scales({1});
+  const bool up = tried.at(1).meets;
+  for (double factor = 1; true;) {
+    const auto [low, high] = enclosed();
+    if (low && high) break;
+    std::vector<double> scales;
+    for (std::size_t i = 0; i < kProbes; ++i) {
+      factor = up ? factor * 2 : factor / 2;
+      if (const double scale = origin.rate_scale * factor; scale > 1 / kMostScale && scale < kMostScale)
+        scales.push_back(factor);
+    }
+    if (scales.empty()) break;
+    try_scales(scales);
+  }
+  while (true) {
+    const auto [low, high] = enclosed();
+    if (!low || !high || *high / *low - 1 <= options.tolerance) break;
+    std::vector<double> scales;
+    constexpr auto kParts = static_cast<double>(kProbes + 1);
+    for (std::size_t i = 1; i <= kProbes; ++i)
+      scales.push_back(*low * std::pow(*high / *low, static_cast<double>(i) / kParts));
+    try_scales(scales);
+  }
+  Capacity capacity;
+  const auto [low, high] = enclosed();
+  if (low) capacity.capacity = tried.at(*low);
+  if (high) capacity.next = tried.at(*high);
+  for (auto& [scale, point] : tried) capacity.tried.push_back(std::move(point));
+  return capacity;
+}
+
+CheapestCluster find_cheapest(const CapacityOptions& options, const std::vector<Axis>& axes, Match match) {
+  const Origin origin = check(options, false);
+  std::vector<Candidate> candidates;
+  CheapestCluster cheapest;
+  cheapest.points = grid_points(axes);
+  for (std::size_t point = 0; point < cheapest.points; ++point) {
+    if (interrupted()) throw Interrupted();
+    Candidate candidate{.assignments = grid_assignments(axes, point), .scale = 1, .budget = 0};
+    const auto overrides = overrides_of(options, candidate, origin.rate_scale, origin.seed);
+    candidate.budget = budget(load_scenario(options.scenario, overrides), match).total();
+    candidates.push_back(std::move(candidate));
+  }
+  std::ranges::stable_sort(candidates, {}, &Candidate::budget);
+  for (std::size_t first = 0; first < candidates.size() && !cheapest.best; first += kProbes) {
+    const std::size_t end = std::min(first + kProbes, candidates.size());
+    if (options.progress)
+      options.progress(std::to_string(first) + " of " + std::to_string(candidates.size()) +
+                       " clusters tried");
+    const std::vector<Candidate> some(candidates.begin() + static_cast<std::ptrdiff_t>(first),
+                                      candidates.begin() + static_cast<std::ptrdiff_t>(end));
+    for (TriedPoint& point : try_all(options, some, origin)) {
+      if (point.meets && !cheapest.best) cheapest.best = point;
+      cheapest.tried.push_back(std::move(point));
+    }
+  }
+  return cheapest;
+}
+
+void print_capacity(const Capacity& capacity, const CapacityOptions& options, std::ostream& out) {
+  Table table({{"load", "x"},
+               {"arriving", "req/s"},
+               {"attainment", "%"},
+               {"TTFT p99", "ms"},
+               {"TPOT p99", "ms"},
+               {"meets"}});
+  for (const TriedPoint& point : capacity.tried) {
+    std::vector<std::string> row = row_of(point);
+    row.insert(row.begin(), show_number(point.scale, 4));
+    table.add(row);
+  }
+  out << table << '\n';
+  const std::string share = show_percent(options.attainment) + " % of the requests";
+  if (!capacity.capacity) {
+    out << "No load was found at which " << share << " meet the SLO.\n";
+  } else if (!capacity.next) {
+    out << "At every load that was tried " << share << " meet the SLO.\n";
+  } else {
+    out << "Capacity: " << show_number(capacity.capacity->requests_per_second, 4) << " requests a second, "
+        << show_number(capacity.capacity->scale, 4) << " times the scenario's load, at which "
+        << show_percent(capacity.capacity->attainment) << " % meet the SLO; at "
+        << show_number(capacity.next->requests_per_second, 4) << " it is "
+        << (capacity.next->saturated || capacity.next->abandoned
+                ? "overloaded"
+                : show_percent(capacity.next->attainment) + " %")
+        << ".\n";
+  }
+}
+
+ordered_json capacity_json(const Capacity& capacity) {
+  ordered_json j{{"schema_version", 1}};
+  j["capacity"] = capacity.capacity ? point_json(*capacity.capacity) : ordered_json(nullptr);
+  j["next"] = capacity.next ? point_json(*capacity.next) : ordered_json(nullptr);
+  j["tried"] = ordered_json::array();
+  for (const TriedPoint& point : capacity.tried) j["tried"].push_back(point_json(point));
+  return j;
+}
+
+namespace {
+
+std::string text_of(const std::vector<std::string>& assignments) {
+  return std::accumulate(
+      assignments.begin(), assignments.end(), std::string(),
+      [](std::string text, const std::string& a) { return text.empty() ? a : text + ", " + a; });
+}
+
+}  // namespace
+
+void print_cheapest(const CheapestCluster& cheapest, const CapacityOptions& options, Match match,
+                    std::ostream& out) {
+  constexpr std::array<std::string_view, 5> kUnits{"", "accelerators", "USD/h", "USD", "W"};
+  const std::string unit(kUnits.at(static_cast<std::size_t>(match)));
+  Table table({{"cluster"},
+               {unit},
+               {"arriving", "req/s"},
+               {"attainment", "%"},
+               {"TTFT p99", "ms"},
+               {"TPOT p99", "ms"},
+               {"meets"}});
+  for (const TriedPoint& point : cheapest.tried) {
+    std::vector<std::string> row = row_of(point);
+    row.insert(row.begin(), {text_of(point.assignments), show_number(point.budget, 5)});
+    table.add(row);
+  }
+  out << table << '\n';
+  const std::size_t left = cheapest.points - cheapest.tried.size();
+  if (!cheapest.best) {
+    out << "None of " << cheapest.points << " clusters serves " << show_percent(options.attainment)
+        << " % of the requests within the SLO.\n";
+    return;
+  }
+  out << "Least: " << text_of(cheapest.best->assignments) << ", " << show_number(cheapest.best->budget, 5)
+      << " " << unit << ", serves " << show_percent(cheapest.best->attainment) << " % within the SLO. "
+      << left << " clusters take more and were not tried.\n";
+}
+
+ordered_json cheapest_json(const CheapestCluster& cheapest) {
+  ordered_json j{{"schema_version", 1}};
+  j["best"] = cheapest.best ? point_json(*cheapest.best) : ordered_json(nullptr);
+  j["points"] = cheapest.points;
+  j["tried"] = ordered_json::array();
+  for (const TriedPoint& point : cheapest.tried) j["tried"].push_back(point_json(point));
+  return j;
+}
+
+}  // namespace disagg

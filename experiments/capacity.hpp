@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "experiments/match.hpp"
+#include "experiments/sweep.hpp"
+
+namespace disagg {
+
+struct CapacityOptions {
+  std::filesystem::path scenario;
+  std::vector<std::string> overrides;
+  double attainment =
+      0.9;  // share of the requests, and of the tasks where these have an SLO, that must meet it
+  double tolerance = 0.02;  // of the load
+  std::size_t seeds = 1;    // runs of a point, whose attainments are averaged
+  std::size_t jobs = 1;
+  std::function<void(const std::string&)> progress;
+};
+
+// One load, or one cluster, that was tried.
+struct TriedPoint {
+  std::vector<std::string> assignments;  // of the axes: "cluster.pools[0].replicas=4"
+  double scale = 1;                      // times the scenario's load
+  double budget = 0;                     // of the cluster, where that is minimised
+  double requests_per_second = 0;        // that arrive
+  double attainment = 0;
+  bool saturated = false;  // or so far below the attainment that the run was ended early
+  bool abandoned = false;
+  bool meets = false;
+  std::optional<double> ttft_p99_ms, tpot_p99_ms;
+  std::string error;  // why there is no result; such a point does not meet
+};
+
+// The highest load that meets the SLO, by doubling or halving the scenario's until it is enclosed, and then
+// by cutting the interval (geometrically, into as many parts as there are jobs and one more). All loads see
+// the same requests in another time: common random numbers. `capacity` is nothing when no load meets it.
+struct Capacity {
+  std::optional<TriedPoint> capacity, next;  // next: the lowest load found that does not meet
+  std::vector<TriedPoint> tried;             // by load
+};
+Capacity find_capacity(const CapacityOptions& options);
+
+// The cluster of least budget (Match::count, cost, capital or power) on a grid that meets the SLO under the
+// scenario's load: points are tried from the cheapest on, so that the first to meet it is the answer.
+struct CheapestCluster {
+  std::optional<TriedPoint> best;
+  std::vector<TriedPoint> tried;  // by budget
+  std::size_t points = 0;         // of the grid
+};
+CheapestCluster find_cheapest(const CapacityOptions& options, const std::vector<Axis>& axes, Match match);
+
+void print_capacity(const Capacity& capacity, const CapacityOptions& options, std::ostream& out);
+nlohmann::ordered_json capacity_json(const Capacity& capacity);
+void print_cheapest(const CheapestCluster& cheapest, const CapacityOptions& options, Match match,
+                    std::ostream& out);
+nlohmann::ordered_json cheapest_json(const CheapestCluster& cheapest);
+
+}  // namespace disagg
