@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
+#include <tuple>
 
 #include "embedded.hpp"
 #include "experiments/calibrate.hpp"
@@ -25,6 +26,7 @@
 #include "experiments/run.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/scenario.hpp"
+#include "experiments/store.hpp"
 #include "experiments/sweep.hpp"
 #include "experiments/topology_report.hpp"
 #include "experiments/validate.hpp"
@@ -54,7 +56,8 @@ struct Options {
   std::string profile_name = "fitted", match = "none";
   std::size_t seeds = 1;
   double attainment = 0.9, tolerance = 0.02;
-  std::string minimise;
+  std::string minimise, store, shard;
+  bool resume = false;
   bool halves = false;
   bool with_suspect = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
@@ -315,13 +318,34 @@ int fit_workload(const Options& o) {
   return exit_code::kDone;
 }
 
+int show_table(const Options& o, const SweepTable& table) {
+  if (o.csv.empty()) {
+    std::cout << table.csv;
+  } else {
+    write_file(o.csv, table.csv);
+    if (!o.quiet) std::cerr << table.points << " points are in " << o.csv << '\n';
+  }
+  for (const std::string& column : table.missing)
+    std::cerr << "disagg: no point has a column '" << column << "'\n";
+  for (const std::string& failure : table.failures) std::cerr << "disagg: " << failure << '\n';
+  return table.failures.empty() ? exit_code::kDone : exit_code::kSomeFailed;
+}
+
 int sweep(const Options& o) {
   SweepOptions options{.scenario = o.scenarios.front(),
                        .overrides = o.overrides,
                        .axes = {},
                        .columns = o.columns,
                        .jobs = o.jobs,
+                       .store = {},
+                       .resume = o.resume,
+                       .shard = 0,
+                       .shards = 1,
                        .progress = {}};
+  if (!o.store.empty()) options.store = o.store;
+  if (o.store.empty() && (o.resume || !o.shard.empty()))
+    throw ConfigError("sweep: --resume and --shard need a --store");
+  if (!o.shard.empty()) std::tie(options.shard, options.shards) = parse_shard(o.shard);
   for (const std::string& text : o.axes) options.axes.push_back(parse_axis(text));
   const auto csv_folder = std::filesystem::path(o.csv).parent_path();
   if (!csv_folder.empty() && !std::filesystem::is_directory(csv_folder))
@@ -334,16 +358,31 @@ int sweep(const Options& o) {
     };
   const SweepTable table = run_sweep(options);
   line.clear();
-  if (o.csv.empty()) {
-    std::cout << table.csv;
-  } else {
-    write_file(o.csv, table.csv);
-    if (!o.quiet) std::cerr << table.points << " points are in " << o.csv << '\n';
-  }
-  for (const std::string& column : table.missing)
-    std::cerr << "disagg: no point has a column '" << column << "'\n";
-  for (const std::string& failure : table.failures) std::cerr << "disagg: " << failure << '\n';
-  return table.failures.empty() ? exit_code::kDone : exit_code::kSomeFailed;
+  if (!o.quiet && table.resumed > 0)
+    std::cerr << table.resumed << " points were in " << o.store << " already\n";
+  return show_table(o, table);
+}
+
+// Of the stores given, the first takes what the others have.
+int merge_stores(const Options& o) {
+  if (o.files.empty()) throw ConfigError("merge: needs at least one store to merge into " + o.store);
+  std::error_code ignored;
+  if (!std::filesystem::exists(o.store, ignored)) Store(o.store, Store(o.files.front()).sweep(), true);
+  Store merged(o.store);
+  for (const std::filesystem::path& file : o.files) merged.merge(Store(file));
+  if (!o.quiet)
+    std::cerr << merged.done().size() << " of " << merged.sweep().points << " points are in " << o.store
+              << '\n';
+  return exit_code::kDone;
+}
+
+int show_status(const Options& o) {
+  const Store store(o.store);
+  const SweepTable table = read_sweep(o.store, o.columns);
+  if (!o.csv.empty()) return show_table(o, table);
+  std::cout << store.done().size() << " of " << store.sweep().points << " points are in " << o.store << ", "
+            << table.failures.size() << " of them failed\n";
+  return exit_code::kDone;
 }
 
 int capacity(const Options& o) {
@@ -623,10 +662,32 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->add_option("--column", o.columns,
                    "Write this column of the table only, e.g. metrics.ttft_ms.p90; several keep their order")
       ->type_name("TEXT");
+  sweep_app->add_option("--store", o.store,
+                        "Also write each point into this SQLite file as soon as it is there (schema: "
+                        "experiments/store.hpp)");
+  sweep_app->add_flag("--resume", o.resume, "Do not run again what the store has");
+  sweep_app->add_option(
+      "--shard", o.shard,
+      "I/N: run every Nth point only, from the Ith on, into a store of its own; auto: as Slurm, MPI or "
+      "an indexed Kubernetes job says");
   sweep_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   sweep_app->add_flag("-q,--quiet", o.quiet, "No progress and no remarks on stderr");
+
+  CLI::App* merge_app = add("merge", "Merge the stores of a sweep's shards",
+                            "disagg merge all.sqlite shard-1.sqlite shard-2.sqlite");
+  merge_app->add_option("store", o.store, "Store that takes the points; made if it is not there")->required();
+  merge_app->add_option("shards", o.files, "Stores to take them from")->required()->expected(1, 100'000);
+  merge_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
+
+  CLI::App* status_app = add("status", "Show how many points of a sweep are in a store, or its table",
+                             "disagg status all.sqlite --csv all.csv");
+  status_app->add_option("store", o.store, "Store of a sweep")->required();
+  status_app->add_option("--csv", o.csv, "Write the table of its points here");
+  status_app->add_option("--column", o.columns, "Only this column of the table; several keep their order")
+      ->type_name("TEXT");
+  status_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
 
   CLI::App* capacity_app =
       add("capacity", "Find the highest load that meets the SLO, or the cheapest cluster for a load",
@@ -817,6 +878,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   return {{run_app, [&] { return run(o); }},
           {compare_app, [&] { return compare(o); }},
           {sweep_app, [&] { return sweep(o); }},
+          {merge_app, [&] { return merge_stores(o); }},
+          {status_app, [&] { return show_status(o); }},
           {capacity_app, [&] { return capacity(o); }},
           {validate_app, [&] { return validate(o); }},
           {list_app, [&] { return list(o); }},

@@ -767,7 +767,8 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
   check({
       {.name = "an unknown command",
        .arguments = "rum scenario.json",
-       .error = "disagg: command 'rum' is unknown; known: run compare sweep validate list workload "
+       .error = "disagg: command 'rum' is unknown; known: run compare sweep merge status capacity validate "
+                "list workload "
                 "calibrate roofline topology demo; did you mean 'run'?"},
       {.name = "an unknown option",
        .arguments = "run scenario.json --fast",
