@@ -26,6 +26,7 @@
 #include "experiments/run.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/scenario.hpp"
+#include "experiments/sensitivity.hpp"
 #include "experiments/store.hpp"
 #include "experiments/sweep.hpp"
 #include "experiments/topology_report.hpp"
@@ -56,7 +57,8 @@ struct Options {
   std::string profile_name = "fitted", match = "none";
   std::size_t seeds = 1;
   double attainment = 0.9, tolerance = 0.02;
-  std::string minimise, store, shard;
+  std::string minimise, store, shard, metric, method = "sobol";
+  std::size_t samples = 64;
   bool resume = false;
   bool halves = false;
   bool with_suspect = false;
@@ -422,6 +424,34 @@ int capacity(const Options& o) {
   return found.best ? exit_code::kDone : exit_code::kNo;
 }
 
+int sensitivity(const Options& o) {
+  SensitivityOptions options{.scenario = o.scenarios.front(),
+                             .overrides = o.overrides,
+                             .axes = {},
+                             .metric = o.metric,
+                             .method = static_cast<SensitivityMethod>(
+                                 std::find(kSensitivityMethods.begin(), kSensitivityMethods.end(), o.method) -
+                                 kSensitivityMethods.begin()),
+                             .samples = o.samples,
+                             .jobs = o.jobs,
+                             .progress = {}};
+  for (const std::string& text : o.axes) options.axes.push_back(parse_uncertain_axis(text));
+  ProgressLine line(o.quiet);
+  if (line.active())
+    options.progress = [&](std::size_t done, std::size_t of) {
+      line.show(static_cast<double>(done) / static_cast<double>(of),
+                std::to_string(done) + " of " + std::to_string(of) + " runs");
+    };
+  const Sensitivity found = analyse_scenario(options);
+  line.clear();
+  if (o.json) {
+    std::cout << sensitivity_json(found, o.metric).dump(2) << '\n';
+  } else {
+    print_sensitivity(found, o.metric, std::cout);
+  }
+  return exit_code::kDone;
+}
+
 Validation validated(const Options& o) {
   if (o.validation_kind != "kernels" && (!o.constants.empty() || !o.constants_of.empty()))
     throw ConfigError("validate: --constants and --constants-of belong to --kind kernels");
@@ -719,6 +749,37 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   add_common(capacity_app);
 
+  CLI::App* sensitivity_app =
+      add("sensitivity", "Tell which uncertain figures of a scenario a result hinges on",
+          "disagg sensitivity scenario.json --metric metrics.ttft_ms.p99 --axis "
+          "'cluster.topology.nic_efficiency=0.3..1' \\\n      --axis cluster.pools[0].replicas=2..8:int");
+  sensitivity_app->add_option("scenario", o.scenarios, "Scenario file")->required()->expected(1);
+  add_set(sensitivity_app);
+  sensitivity_app
+      ->add_option("--axis", o.axes,
+                   "PATH=LOW..HIGH, any value between them alike; :log behind it, any order of "
+                   "magnitude; :int, whole numbers")
+      ->required()
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  sensitivity_app->add_option("--metric", o.metric, "Figure of summary.json: metrics.ttft_ms.p99")
+      ->required();
+  sensitivity_app
+      ->add_option("--method", o.method,
+                   "sobol: shares of the variance, samples x (axes + 2) runs; morris: screening, samples x "
+                   "(axes + 1); "
+                   "tornado: one axis at a time, 2 x axes + 1")
+      ->check(CLI::IsMember(std::vector<std::string>(kSensitivityMethods.begin(), kSensitivityMethods.end())))
+      ->capture_default_str();
+  sensitivity_app->add_option("--samples", o.samples, "Of sobol (best a power of two) and morris")
+      ->check(CLI::Range(2, 1'000'000))
+      ->capture_default_str();
+  sensitivity_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_common(sensitivity_app);
+
   CLI::App* validate_app =
       add("validate", "Predict measured servers, phases or transfers and show the errors",
           "disagg validate serving.csv --by system,model_path --max-median-ape tpot=10");
@@ -881,6 +942,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
           {merge_app, [&] { return merge_stores(o); }},
           {status_app, [&] { return show_status(o); }},
           {capacity_app, [&] { return capacity(o); }},
+          {sensitivity_app, [&] { return sensitivity(o); }},
           {validate_app, [&] { return validate(o); }},
           {list_app, [&] { return list(o); }},
           {workload_app,

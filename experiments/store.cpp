@@ -116,7 +116,8 @@ void Store::open(int flags) {
   }
   sqlite3_busy_timeout(database_, kBusyMilliseconds);
   // A commit then need not wait for the disk: a power cut may cost the last points, and never the store.
-  sqlite3_exec(database_, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", nullptr, nullptr, nullptr);
+  sqlite3_exec(database_, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", nullptr, nullptr,
+               nullptr);
 }
 
 void Store::fail(const std::string& what) const { throw ConfigError(file_.string() + ": " + what); }

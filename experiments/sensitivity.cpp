@@ -1,0 +1,405 @@
+#include "experiments/sensitivity.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/random/sobol.hpp>
+#include <boost/random/uniform_01.hpp>
+#include <boost/random/uniform_int_distribution.hpp>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "experiments/interrupt.hpp"
+#include "experiments/processes.hpp"
+#include "experiments/run.hpp"
+#include "experiments/scenario.hpp"
+#include "experiments/table.hpp"
+#include "sim/base/random.hpp"
+#include "sim/base/text.hpp"
+
+namespace disagg {
+namespace {
+
+using nlohmann::ordered_json;
+using Points = std::vector<std::vector<double>>;
+
+constexpr std::size_t kBootstraps = 1000;
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v;
+  return sum / static_cast<double>(values.size());
+}
+
+double variance_of(const std::vector<double>& values) {
+  const double mean = mean_of(values);
+  double squares = 0;
+  for (const double v : values) squares += (v - mean) * (v - mean);
+  return squares / static_cast<double>(values.size());
+}
+
+// Half of what lies between the 2.5 and the 97.5 percentile.
+double half_width(std::vector<double> values) {
+  std::ranges::sort(values);
+  const auto at = [&](double q) {
+    return values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
+  };
+  return (at(0.975) - at(0.025)) / 2;
+}
+
+// Rows drawn again with replacement, the same for all axes.
+std::vector<std::vector<std::size_t>> resamples(std::size_t rows, std::uint64_t seed) {
+  RandomEngine random = random_stream(seed, "sensitivity/bootstrap");
+  boost::random::uniform_int_distribution<std::size_t> row(0, rows - 1);
+  std::vector<std::vector<std::size_t>> all(kBootstraps, std::vector<std::size_t>(rows));
+  for (auto& one : all)
+    for (std::size_t& r : one) r = row(random);
+  return all;
+}
+
+// First-order and total index from rows of A, B and A with the axis of B.
+struct Indices {
+  double first = 0, total = 0;
+};
+template <class Row>
+Indices indices(std::size_t rows, const std::vector<double>& a, const std::vector<double>& b,
+                const std::vector<double>& ab, Row&& row) {
+  double mean = 0;
+  for (std::size_t k = 0; k < rows; ++k) mean += (a[row(k)] + b[row(k)]) / (2 * static_cast<double>(rows));
+  double variance = 0;
+  double first = 0;
+  double total = 0;
+  for (std::size_t k = 0; k < rows; ++k) {
+    const std::size_t r = row(k);
+    variance += ((a[r] - mean) * (a[r] - mean) + (b[r] - mean) * (b[r] - mean)) / 2;
+    first += (b[r] - mean) * (ab[r] - a[r]);
+    total += (a[r] - ab[r]) * (a[r] - ab[r]) / 2;
+  }
+  if (variance <= 0) return {};
+  return {first / variance, total / variance};
+}
+
+Sensitivity sobol(const std::vector<std::string>& paths, std::size_t samples, std::uint64_t seed,
+                  const Model& model) {
+  const std::size_t axes = paths.size();
+  boost::random::sobol sequence(2 * axes);
+  const auto draw = [&] {
+    return (static_cast<double>(sequence()) + 0.5) / (static_cast<double>(boost::random::sobol::max()) + 1);
+  };
+  Points a(samples, std::vector<double>(axes));
+  Points b = a;
+  for (std::size_t k = 0; k < samples; ++k) {
+    for (double& u : a[k]) u = draw();
+    for (double& u : b[k]) u = draw();
+  }
+  Points points = a;
+  points.insert(points.end(), b.begin(), b.end());
+  for (std::size_t i = 0; i < axes; ++i) {
+    for (std::size_t k = 0; k < samples; ++k) {
+      points.push_back(a[k]);
+      points.back()[i] = b[k][i];
+    }
+  }
+  const std::vector<double> figures = model(points);
+  const auto block = [&](std::size_t n) {
+    const auto begin = figures.begin() + static_cast<std::ptrdiff_t>(n * samples);
+    return std::vector<double>(begin, begin + static_cast<std::ptrdiff_t>(samples));
+  };
+  const std::vector<double> of_a = block(0);
+  const std::vector<double> of_b = block(1);
+  std::vector<double> both = of_a;
+  both.insert(both.end(), of_b.begin(), of_b.end());
+  Sensitivity result{.method = SensitivityMethod::sobol,
+                     .runs = points.size(),
+                     .mean = mean_of(both),
+                     .variance = variance_of(both),
+                     .effects = {}};
+  const auto again = resamples(samples, seed);
+  for (std::size_t i = 0; i < axes; ++i) {
+    const std::vector<double> of_ab = block(2 + i);
+    const Indices all = indices(samples, of_a, of_b, of_ab, [](std::size_t k) { return k; });
+    std::vector<double> firsts;
+    std::vector<double> totals;
+    for (const auto& rows : again) {
+      const Indices some = indices(samples, of_a, of_b, of_ab, [&](std::size_t k) { return rows[k]; });
+      firsts.push_back(some.first);
+      totals.push_back(some.total);
+    }
+    AxisEffect effect;
+    effect.path = paths[i];
+    effect.first = all.first;
+    effect.first_error = half_width(firsts);
+    effect.total = all.total;
+    effect.total_error = half_width(totals);
+    result.effects.push_back(effect);
+  }
+  return result;
+}
+
+Sensitivity morris(const std::vector<std::string>& paths, std::size_t samples, std::uint64_t seed,
+                   const Model& model) {
+  constexpr int kLevels = 4;
+  constexpr double kStep = kLevels / 2.0 / (kLevels - 1);
+  const std::size_t axes = paths.size();
+  RandomEngine random = random_stream(seed, "sensitivity/trajectories");
+  Points points;
+  std::vector<std::vector<std::size_t>> orders;
+  for (std::size_t t = 0; t < samples; ++t) {
+    std::vector<double> point;
+    for (std::size_t i = 0; i < axes; ++i)
+      point.push_back(boost::random::uniform_int_distribution<int>(0, kLevels - 1)(random) /
+                      static_cast<double>(kLevels - 1));
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < axes; ++i) order.push_back(i);
+    for (std::size_t i = axes; i > 1; --i)
+      std::swap(order[i - 1], order[boost::random::uniform_int_distribution<std::size_t>(0, i - 1)(random)]);
+    points.push_back(point);
+    for (const std::size_t i : order) {
+      point[i] += point[i] < 0.5 ? kStep : -kStep;
+      points.push_back(point);
+    }
+    orders.push_back(order);
+  }
+  const std::vector<double> figures = model(points);
+  std::vector<std::vector<double>> effects(axes);
+  for (std::size_t t = 0; t < samples; ++t) {
+    for (std::size_t s = 0; s < axes; ++s) {
+      const std::size_t i = orders[t][s];
+      const std::size_t at = t * (axes + 1) + s;
+      const double moved = points[at + 1][i] - points[at][i];
+      effects[i].push_back((figures[at + 1] - figures[at]) / moved);
+    }
+  }
+  Sensitivity result{.method = SensitivityMethod::morris,
+                     .runs = points.size(),
+                     .mean = mean_of(figures),
+                     .variance = variance_of(figures),
+                     .effects = {}};
+  const auto again = resamples(samples, seed);
+  for (std::size_t i = 0; i < axes; ++i) {
+    std::vector<double> sizes = effects[i];
+    for (double& e : sizes) e = std::abs(e);
+    std::vector<double> means;
+    for (const auto& rows : again) {
+      double sum = 0;
+      for (const std::size_t r : rows) sum += sizes[r];
+      means.push_back(sum / static_cast<double>(samples));
+    }
+    AxisEffect effect;
+    effect.path = paths[i];
+    effect.mu_star = mean_of(sizes);
+    effect.mu_star_error = half_width(means);
+    effect.sigma =
+        std::sqrt(variance_of(effects[i]) * static_cast<double>(samples) / static_cast<double>(samples - 1));
+    result.effects.push_back(effect);
+  }
+  return result;
+}
+
+Sensitivity tornado(const std::vector<std::string>& paths, const Model& model) {
+  const std::vector<double> middle(paths.size(), 0.5);
+  Points points{middle};
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    for (const double end : {0.0, 1.0}) {
+      points.push_back(middle);
+      points.back()[i] = end;
+    }
+  }
+  const std::vector<double> figures = model(points);
+  Sensitivity result{.method = SensitivityMethod::tornado,
+                     .runs = points.size(),
+                     .mean = figures[0],
+                     .variance = 0,
+                     .effects = {}};
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    AxisEffect effect;
+    effect.path = paths[i];
+    effect.at_low = figures[1 + 2 * i];
+    effect.at_high = figures[2 + 2 * i];
+    result.effects.push_back(effect);
+  }
+  return result;
+}
+
+// What an axis is ranked by.
+double size_of(const Sensitivity& s, const AxisEffect& e) {
+  if (s.method == SensitivityMethod::sobol) return e.total;
+  if (s.method == SensitivityMethod::morris) return e.mu_star;
+  return std::abs(e.at_high - e.at_low);
+}
+
+std::vector<AxisEffect> ranked(const Sensitivity& sensitivity) {
+  std::vector<AxisEffect> effects = sensitivity.effects;
+  std::ranges::stable_sort(effects, [&](const AxisEffect& a, const AxisEffect& b) {
+    return size_of(sensitivity, a) > size_of(sensitivity, b);
+  });
+  return effects;
+}
+
+std::string give_or_take(double value, double error) {
+  return show_number(value, 3) + " +-" + show_number(error, 2);
+}
+
+}  // namespace
+
+std::string UncertainAxis::at(double u) const {
+  double value = logarithmic ? low * std::pow(high / low, u) : low + u * (high - low);
+  if (whole) value = std::clamp(std::floor(low + u * (high - low + 1)), low, high);
+  return unit.empty() ? show_exact(value) : "\"" + show_exact(value) + unit + "\"";
+}
+
+UncertainAxis parse_uncertain_axis(const std::string& text) {
+  const auto fail = [&](const std::string& what) { throw ConfigError("--axis " + text + ": " + what); };
+  const auto equals = text.find('=');
+  std::string range = equals == std::string::npos ? "" : text.substr(equals + 1);
+  UncertainAxis axis;
+  axis.path = text.substr(0, equals);
+  for (const auto& [ending, flag] : {std::pair{":log", &axis.logarithmic}, {":int", &axis.whole}}) {
+    if (!range.ends_with(ending)) continue;
+    *flag = true;
+    range.resize(range.size() - std::string_view(ending).size());
+  }
+  const auto dots = range.find("..");
+  if (axis.path.empty() || dots == std::string::npos)
+    fail(
+        "expects PATH=LOW..HIGH, for example cluster.pools[0].kv_capacity='4 GB..16 GB', and :log or :int "
+        "behind it");
+  std::array<std::string, 2> units;
+  const auto number = [&](const std::string& end, std::string& unit) {
+    try {
+      std::size_t read = 0;
+      const double value = std::stod(end, &read);
+      unit = end.substr(read);
+      if (!std::isfinite(value)) fail("expects finite numbers");
+      return value;
+    } catch (const std::logic_error&) {
+      fail("'" + end + "' is no number, with a unit behind it or none");
+      return 0.0;
+    }
+  };
+  axis.low = number(range.substr(0, dots), units[0]);
+  axis.high = number(range.substr(dots + 2), units[1]);
+  if (units[0].empty()) units[0] = units[1];
+  if (units[0] != units[1]) fail("both ends need the same unit");
+  axis.unit = units[0];
+  if (axis.low >= axis.high) fail("the first end must be below the second");
+  if (axis.logarithmic && axis.low <= 0) fail(":log needs ends above 0");
+  if (axis.whole &&
+      (axis.logarithmic || axis.low != std::floor(axis.low) || axis.high != std::floor(axis.high)))
+    fail(":int needs whole ends, and no :log");
+  return axis;
+}
+
+Sensitivity analyse(const std::vector<std::string>& paths, SensitivityMethod method, std::size_t samples,
+                    std::uint64_t seed, const Model& model) {
+  if (method == SensitivityMethod::sobol) return sobol(paths, samples, seed, model);
+  if (method == SensitivityMethod::morris) return morris(paths, samples, seed, model);
+  return tornado(paths, model);
+}
+
+Sensitivity analyse_scenario(const SensitivityOptions& options) {
+  std::string pointer = "/" + options.metric;
+  std::ranges::replace(pointer, '.', '/');
+  const ordered_json::json_pointer at{pointer};
+  const auto overrides = [&](const std::vector<double>& point) {
+    std::vector<std::string> all = options.overrides;
+    for (std::size_t i = 0; i < point.size(); ++i)
+      all.push_back(options.axes[i].path + "=" + options.axes[i].at(point[i]));
+    return all;
+  };
+  const auto told = [&](const std::vector<double>& point) {
+    std::string text;
+    for (std::size_t i = 0; i < point.size(); ++i)
+      text += (i > 0 ? ", " : "") + options.axes[i].path + "=" + options.axes[i].at(point[i]);
+    return text;
+  };
+  const Model model = [&](const Points& points) {
+    // The ends are read first, where mistakes show.
+    const std::vector<double> low(options.axes.size(), 0.0);
+    const std::vector<double> high(options.axes.size(), 1.0);
+    load_scenario(options.scenario, overrides(low));
+    load_scenario(options.scenario, overrides(high));
+    std::vector<double> figures(points.size());
+    std::size_t done = 0;
+    run_forked(
+        points.size(), options.jobs,
+        [&](std::size_t i) {
+          const ordered_json summary =
+              run_scenario(load_scenario(options.scenario, overrides(points[i])), {});
+          if (!summary.contains(at) || !summary.at(at).is_number())
+            throw ConfigError("no figure of summary.json is named '" + options.metric +
+                              "', or it is empty, at " + told(points[i]));
+          return show_exact(summary.at(at).get<double>());
+        },
+        [&](std::size_t i, const TaskResult& result) {
+          if (result.code != exit_code::kDone)
+            throw ConfigError("at " + told(points[i]) + ": " + result.output);
+          figures[i] = std::stod(result.output);
+          if (options.progress) options.progress(++done, points.size());
+        });
+    return figures;
+  };
+  std::vector<std::string> paths;
+  for (const UncertainAxis& axis : options.axes) paths.push_back(axis.path);
+  return analyse(paths, options.method, options.samples, 1, model);
+}
+
+void print_sensitivity(const Sensitivity& s, const std::string& metric, std::ostream& out) {
+  std::vector<Table::Column> header{{"axis"}};
+  if (s.method == SensitivityMethod::sobol) {
+    header.insert(header.end(), {{"alone", "share of variance"}, {"in all", "share of variance"}});
+  } else if (s.method == SensitivityMethod::morris) {
+    header.insert(header.end(), {{"mu*", "over the range"}, {"sigma", "over the range"}});
+  } else {
+    header.insert(header.end(), {{"at the low end"}, {"at the high end"}, {"change", "% of the middle"}});
+  }
+  Table table(header, metric);
+  const std::vector<AxisEffect> effects = ranked(s);
+  for (const AxisEffect& e : effects) {
+    if (s.method == SensitivityMethod::sobol) {
+      table.add({e.path, give_or_take(e.first, e.first_error), give_or_take(e.total, e.total_error)});
+    } else if (s.method == SensitivityMethod::morris) {
+      table.add({e.path, give_or_take(e.mu_star, e.mu_star_error), show_number(e.sigma, 3)});
+    } else {
+      table.add({e.path, show_number(e.at_low), show_number(e.at_high),
+                 s.mean != 0 ? show_number((e.at_high - e.at_low) / std::abs(s.mean) * 100, 3) : "-"});
+    }
+  }
+  out << table << '\n' << "From " << s.runs << " runs. ";
+  if (s.method != SensitivityMethod::tornado)
+    out << metric << " has a mean of " << show_number(s.mean) << " and a standard deviation of "
+        << show_number(std::sqrt(s.variance)) << " over the ranges. ";
+  if (size_of(s, effects.front()) <= 0) {
+    out << "Nothing of this changes it.\n";
+  } else {
+    out << "It hinges most on " << effects.front().path << ".\n";
+  }
+}
+
+ordered_json sensitivity_json(const Sensitivity& s, const std::string& metric) {
+  ordered_json j{{"schema_version", 1},
+                 {"metric", metric},
+                 {"method", kSensitivityMethods.at(static_cast<std::size_t>(s.method))},
+                 {"runs", s.runs},
+                 {"mean", s.mean},
+                 {"variance", s.variance},
+                 {"effects", ordered_json::array()}};
+  for (const AxisEffect& e : ranked(s)) {
+    if (s.method == SensitivityMethod::sobol) {
+      j["effects"].push_back({{"axis", e.path},
+                              {"first", e.first},
+                              {"first_half_width", e.first_error},
+                              {"total", e.total},
+                              {"total_half_width", e.total_error}});
+    } else if (s.method == SensitivityMethod::morris) {
+      j["effects"].push_back({{"axis", e.path},
+                              {"mu_star", e.mu_star},
+                              {"mu_star_half_width", e.mu_star_error},
+                              {"sigma", e.sigma}});
+    } else {
+      j["effects"].push_back({{"axis", e.path}, {"at_low", e.at_low}, {"at_high", e.at_high}});
+    }
+  }
+  return j;
+}
+
+}  // namespace disagg
