@@ -20,6 +20,7 @@
 #include "experiments/interrupt.hpp"
 #include "experiments/list.hpp"
 #include "experiments/paper_figures.hpp"
+#include "experiments/pareto.hpp"
 #include "experiments/processes.hpp"
 #include "experiments/progress.hpp"
 #include "experiments/roofline.hpp"
@@ -59,6 +60,7 @@ struct Options {
   double attainment = 0.9, tolerance = 0.02;
   std::string minimise, store, shard, metric, method = "sobol";
   std::size_t samples = 64;
+  std::string x = "metrics.output_throughput_per_accelerator", y = "min:metrics.tpot_ms.p50";
   bool resume = false;
   bool halves = false;
   bool with_suspect = false;
@@ -424,6 +426,18 @@ int capacity(const Options& o) {
   return found.best ? exit_code::kDone : exit_code::kNo;
 }
 
+int pareto(const Options& o) {
+  const Objective x = parse_objective(o.x);
+  const Objective y = parse_objective(o.y);
+  const std::vector<Front> fronts = compare_fronts(o.files, x, y);
+  if (o.json) {
+    std::cout << fronts_json(fronts, x, y).dump(2) << '\n';
+  } else {
+    print_fronts(fronts, x, y, std::cout);
+  }
+  return exit_code::kDone;
+}
+
 int sensitivity(const Options& o) {
   SensitivityOptions options{.scenario = o.scenarios.front(),
                              .overrides = o.overrides,
@@ -749,6 +763,21 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   add_common(capacity_app);
 
+  CLI::App* pareto_app =
+      add("pareto", "Show the best trade-offs among the points of sweeps, and compare their fronts",
+          "disagg pareto h100.sqlite b200.sqlite --x metrics.output_throughput/cost.usd_per_hour --y "
+          "min:metrics.ttft_ms.p99");
+  pareto_app->add_option("stores", o.files, "Stores of sweeps (disagg sweep --store)")
+      ->required()
+      ->expected(1, 100);
+  pareto_app
+      ->add_option(
+          "--x", o.x,
+          "Figure of summary.json that is to be large, or with min: small; /FIGURE behind it divides")
+      ->capture_default_str();
+  pareto_app->add_option("--y", o.y, "The other, likewise")->capture_default_str();
+  pareto_app->add_flag("--json", o.json, "Print JSON instead of tables");
+
   CLI::App* sensitivity_app =
       add("sensitivity", "Tell which uncertain figures of a scenario a result hinges on",
           "disagg sensitivity scenario.json --metric metrics.ttft_ms.p99 --axis "
@@ -942,6 +971,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
           {merge_app, [&] { return merge_stores(o); }},
           {status_app, [&] { return show_status(o); }},
           {capacity_app, [&] { return capacity(o); }},
+          {pareto_app, [&] { return pareto(o); }},
           {sensitivity_app, [&] { return sensitivity(o); }},
           {validate_app, [&] { return validate(o); }},
           {list_app, [&] { return list(o); }},
