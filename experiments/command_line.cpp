@@ -14,6 +14,7 @@
 #include "experiments/calibrate.hpp"
 #include "experiments/capacity.hpp"
 #include "experiments/compare.hpp"
+#include "experiments/emit.hpp"
 #include "experiments/fit_profile.hpp"
 #include "experiments/fit_software.hpp"
 #include "experiments/inspect_workload.hpp"
@@ -59,7 +60,9 @@ struct Options {
   std::size_t seeds = 1;
   double attainment = 0.9, tolerance = 0.02;
   std::string minimise, store, shard, metric, method = "sobol";
-  std::size_t samples = 64;
+  std::size_t samples = 64, shards = 1;
+  std::vector<std::string> arguments;
+  std::string image = "disagg", claim = "disagg";
   std::string x = "metrics.output_throughput_per_accelerator", y = "min:metrics.tpot_ms.p50";
   bool resume = false;
   bool halves = false;
@@ -426,6 +429,21 @@ int capacity(const Options& o) {
   return found.best ? exit_code::kDone : exit_code::kNo;
 }
 
+int emit(const Options& o) {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  std::cout << emit_script({.launcher = static_cast<Launcher>(
+                                std::find(kLaunchers.begin(), kLaunchers.end(), o.what) - kLaunchers.begin()),
+                            .program = error ? "disagg" : program.string(),
+                            .arguments = o.arguments,
+                            .store = o.store,
+                            .shards = o.shards,
+                            .jobs = o.jobs,
+                            .image = o.image,
+                            .claim = o.claim});
+  return exit_code::kDone;
+}
+
 int pareto(const Options& o) {
   const Objective x = parse_objective(o.x);
   const Objective y = parse_objective(o.y);
@@ -763,6 +781,25 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   add_common(capacity_app);
 
+  CLI::App* emit_app =
+      add("emit", "Write the script that runs a sweep in shards on many machines",
+          "disagg emit slurm --shards 16 --store results/sweep.sqlite -- sweep scenario.json --axis "
+          "seed=1,2,3,4 > job.sh");
+  emit_app->add_option("launcher", o.what, "slurm, mpirun, parallel or kubernetes")
+      ->required()
+      ->check(CLI::IsMember(std::vector<std::string>(kLaunchers.begin(), kLaunchers.end())));
+  emit_app->add_option("--shards", o.shards, "How many")->required()->check(CLI::Range(1, 100'000));
+  emit_app->add_option("--store", o.store, "Store of all shards together; each has one of its own next to it")
+      ->required();
+  emit_app->add_option("-j,--jobs", o.jobs, "Processes at a time in a shard")->check(CLI::Range(1, 1024));
+  emit_app->add_option("--image", o.image, "Of kubernetes: container image with disagg in it")
+      ->capture_default_str();
+  emit_app->add_option("--claim", o.claim, "Of kubernetes: persistent volume claim with the scenario")
+      ->capture_default_str();
+  emit_app->add_option("sweep", o.arguments, "Behind --: the sweep as it would be run here")
+      ->required()
+      ->expected(-1);
+
   CLI::App* pareto_app =
       add("pareto", "Show the best trade-offs among the points of sweeps, and compare their fronts",
           "disagg pareto h100.sqlite b200.sqlite --x metrics.output_throughput/cost.usd_per_hour --y "
@@ -971,6 +1008,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
           {merge_app, [&] { return merge_stores(o); }},
           {status_app, [&] { return show_status(o); }},
           {capacity_app, [&] { return capacity(o); }},
+          {emit_app, [&] { return emit(o); }},
           {pareto_app, [&] { return pareto(o); }},
           {sensitivity_app, [&] { return sensitivity(o); }},
           {validate_app, [&] { return validate(o); }},

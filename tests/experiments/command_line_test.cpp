@@ -73,7 +73,7 @@ int processes_of_group(pid_t group) {
   return count;
 }
 
-TEST_CASE("The option --help of the program and of each of its 15 commands exits with 0 and shows an example",
+TEST_CASE("The option --help of the program and of each of its 16 commands exits with 0 and shows an example",
           "[command-line]") {
   const TemporaryFolder folder;
   const Ended program = call(folder, {"--help"});
@@ -81,8 +81,8 @@ TEST_CASE("The option --help of the program and of each of its 15 commands exits
   CHECK(program.err.empty());
   CHECK_THAT(program.out, Contains("First steps: disagg demo") && Contains("75 interrupted"));
   for (const std::string command :
-       {"run", "compare", "sweep", "merge", "status", "capacity", "pareto", "sensitivity", "validate", "list",
-        "workload", "calibrate", "roofline", "topology", "demo"}) {
+       {"run", "compare", "sweep", "merge", "status", "capacity", "emit", "pareto", "sensitivity", "validate",
+        "list", "workload", "calibrate", "roofline", "topology", "demo"}) {
     INFO(command);
     CHECK_THAT(program.out, Contains("\n  " + command + " "));
     const Ended help = call(folder, {command, "--help"});

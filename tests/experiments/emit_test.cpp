@@ -1,0 +1,91 @@
+#include "experiments/emit.hpp"
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "experiments/store.hpp"
+#include "tests/experiments/program.hpp"
+
+using namespace disagg;
+using test::call;
+using test::TemporaryFolder;
+
+namespace {
+
+const std::string kScenario = R"({ "model": "llama-3.1-8b", "cluster": { "pools": [
+    { "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 1 } ] }, "network": { "solver": "fluid" },
+  "workload": { "kind": "synthetic", "requests": 5, "arrivals": { "kind": "poisson", "requests_per_second": 10 },
+    "prompt_tokens": 500, "output_tokens": 20 } })";
+
+const std::vector<std::string> kSweep{
+    "sweep", "a scenario.json", "--axis", "seed=1,2,3,4,5,6,7", "--axis", "workload.prompt_tokens=100,200"};
+
+int shell(const TemporaryFolder& folder, const std::string& command) {
+  return WEXITSTATUS(std::system(("cd '" + folder.path().string() + "' && " + command).c_str()));
+}
+
+std::vector<std::string> emit(const std::string& launcher, const std::string& store) {
+  std::vector<std::string> arguments{"emit", launcher, "--shards", "3", "--store", store, "--"};
+  arguments.insert(arguments.end(), kSweep.begin(), kSweep.end());
+  return arguments;
+}
+
+std::string results(const std::filesystem::path& file) {
+  const Store store(file);
+  std::string text;
+  for (const std::size_t point : store.done()) text += store.get(point)->result.output + "\n";
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("Emitted scripts run a sweep in three shards, each in its store, and merged they are the whole") {
+  const TemporaryFolder folder;
+  test::write_text(folder / "a scenario.json", kScenario);
+  auto whole = kSweep;
+  whole.insert(whole.end(), {"--store", "whole.sqlite", "--csv", "whole.csv"});
+  REQUIRE(call(folder, whole).code == 0);
+  std::filesystem::create_directory(folder / "out");
+
+  const test::Ended slurm = call(folder, emit("slurm", "out/slurm.sqlite"));
+  REQUIRE(slurm.code == 0);
+  CHECK_THAT(slurm.out, Catch::Contains("#SBATCH --array=1-3\n"));
+  test::write_text(folder / "slurm.sh", slurm.out);
+  // As Slurm starts the tasks; the second one twice.
+  for (const std::string task : {"1", "2", "2", "3"})
+    REQUIRE(shell(folder, "SLURM_ARRAY_TASK_ID=" + task +
+                              " SLURM_ARRAY_TASK_COUNT=3 SLURM_ARRAY_TASK_MIN=1 bash slurm.sh") == 0);
+  REQUIRE(shell(folder, "sed -n 's/^# When all are done: //p' slurm.sh | bash") == 0);
+  CHECK(results(folder / "out/slurm.sqlite") == results(folder / "whole.sqlite"));
+
+  const test::Ended parallel = call(folder, emit("parallel", "out/parallel"));
+  REQUIRE(parallel.code == 0);
+  test::write_text(folder / "parallel.sh", parallel.out);
+  REQUIRE(shell(folder, "bash parallel.sh") == 0);
+  CHECK(results(folder / "out/parallel") == results(folder / "whole.sqlite"));
+
+  const test::Ended mpirun = call(folder, emit("mpirun", "out/mpi.sqlite"));
+  REQUIRE(mpirun.code == 0);
+  test::write_text(folder / "mpi.sh", mpirun.out);
+  if (std::system("command -v mpirun > /dev/null") == 0) {
+    REQUIRE(shell(folder,
+                  "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
+                  "OMPI_MCA_rmaps_base_oversubscribe=1 bash mpi.sh 2> mpi.err") == 0);
+    CHECK(results(folder / "out/mpi.sqlite") == results(folder / "whole.sqlite"));
+  } else {
+    WARN("skipped: there is no mpirun");
+  }
+  const test::Ended kubernetes = call(folder, emit("kubernetes", "out/k.sqlite"));
+  CHECK_THAT(kubernetes.out, Catch::Contains("completionMode: Indexed") &&
+                                 Catch::Contains("completions: 3") && Catch::Contains("value: \"3\""));
+}
+
+TEST_CASE("emit refuses what is no sweep, and options that the script gives") {
+  const TemporaryFolder folder;
+  CHECK_THAT(call(folder, {"emit", "slurm", "--shards", "2", "--store", "s", "--", "run", "s.json"}).err,
+             Catch::Contains("there has to be a sweep"));
+  CHECK_THAT(
+      call(folder, {"emit", "slurm", "--shards", "2", "--store", "s", "--", "sweep", "s.json", "--resume"})
+          .err,
+      Catch::Contains("--resume is given by the script"));
+}
