@@ -26,6 +26,20 @@ std::optional<double> figure(const ordered_json& summary, const char* pointer) {
   return summary.at(at).get<double>();
 }
 
+// Of what arrives: sessions, where there are some.
+double arriving(const ordered_json& summary) {
+  if (const auto sessions = figure(summary, "/sessions/arrivals_per_second")) return *sessions;
+  return figure(summary, "/metrics/request_rate").value_or(0);
+}
+
+// Saturation shows in time only: where most of the work is done after the last arrival, no load can be told
+// from another.
+bool is_too_short(const ordered_json& summary) {
+  const auto rate = figure(summary, "/metrics/request_rate");
+  const auto throughput = figure(summary, "/metrics/request_throughput");
+  return rate && throughput && *throughput < *rate / 2;
+}
+
 // Of requests and of tasks, whichever are bounded: the lower.
 std::optional<double> attainment(const ordered_json& summary) {
   const auto requests = figure(summary, "/metrics/slo_attainment");
@@ -55,8 +69,11 @@ struct Origin {
   double rate_scale = 1;
   std::uint64_t seed = 1;
 };
-Origin check(const CapacityOptions& options, bool scales_load) {
-  const Scenario scenario = load_scenario(options.scenario, options.overrides);
+// `assignments` make it a scenario that can be read.
+Origin check(const CapacityOptions& options, const std::vector<std::string>& assignments, bool scales_load) {
+  std::vector<std::string> overrides = options.overrides;
+  overrides.insert(overrides.end(), assignments.begin(), assignments.end());
+  const Scenario scenario = load_scenario(options.scenario, overrides);
   const bool tasks =
       scenario.slos.common.task.has_value() ||
       std::ranges::any_of(scenario.slos.named, [](const auto& n) { return n.second.task || n.second.any(); });
@@ -82,12 +99,11 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
       [&](std::size_t i) {
         const auto overrides = overrides_of(options, candidates[i / options.seeds], origin.rate_scale,
                                             origin.seed + i % options.seeds);
-        // So few met the SLO so far that the rest cannot make up for it.
         RunOptions run{.single_steps = false,
                        .folder = {},
                        .timeline = false,
                        .progress = {},
-                       .hopeless_below = options.attainment / 2};
+                       .attainment = options.attainment};
         return run_scenario(load_scenario(options.scenario, overrides), run).dump();
       },
       [&](std::size_t i, const TaskResult& result) {
@@ -98,10 +114,11 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
     TriedPoint point{.assignments = candidates[c].assignments,
                      .scale = candidates[c].scale,
                      .budget = candidates[c].budget,
-                     .requests_per_second = 0,
+                     .arriving_per_second = 0,
                      .attainment = 0,
                      .saturated = false,
                      .abandoned = false,
+                     .too_short = false,
                      .meets = false,
                      .ttft_p99_ms = {},
                      .tpot_p99_ms = {},
@@ -116,7 +133,8 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
       if (result.code != exit_code::kDone) throw std::runtime_error(result.output);
       const ordered_json summary = ordered_json::parse(result.output);
       point.attainment += attainment(summary).value_or(0) / seeds;
-      point.requests_per_second += figure(summary, "/metrics/request_rate").value_or(0) / seeds;
+      point.arriving_per_second += arriving(summary) / seeds;
+      point.too_short = point.too_short || is_too_short(summary);
       point.saturated = point.saturated || summary.at("metrics").at("saturated").get<bool>();
       point.abandoned = point.abandoned || summary.value("abandoned", false);
       const auto add = [&](std::optional<double>& sum, const char* pointer) {
@@ -125,8 +143,8 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
       add(point.ttft_p99_ms, "/metrics/ttft_ms/p99");
       add(point.tpot_p99_ms, "/metrics/tpot_ms/p99");
     }
-    point.meets =
-        point.error.empty() && !point.saturated && !point.abandoned && point.attainment >= options.attainment;
+    point.meets = point.error.empty() && !point.saturated && !point.abandoned && !point.too_short &&
+                  point.attainment >= options.attainment;
     points.push_back(std::move(point));
   }
   return points;
@@ -140,10 +158,11 @@ ordered_json point_json(const TriedPoint& point) {
   if (!point.assignments.empty()) j["assignments"] = point.assignments;
   j["load"] = point.scale;
   if (point.budget > 0) j["budget"] = point.budget;
-  j["requests_per_s"] = point.requests_per_second;
+  j["arriving_per_s"] = point.arriving_per_second;
   j["slo_attainment"] = point.attainment;
   j["saturated"] = point.saturated;
   j["ended_early"] = point.abandoned;
+  j["too_short_to_tell"] = point.too_short;
   j["ttft_p99_ms"] = number(point.ttft_p99_ms);
   j["tpot_p99_ms"] = number(point.tpot_p99_ms);
   j["meets"] = point.meets;
@@ -155,13 +174,14 @@ std::string verdict_of(const TriedPoint& point) {
   if (point.meets) return "yes";
   if (!point.error.empty()) return "no: stands still";
   if (point.abandoned) return "no: ended early";
-  return point.saturated ? "no: saturated" : "no";
+  if (point.saturated) return "no: saturated";
+  return point.too_short ? "too short to tell" : "no";
 }
 
 std::string show_or_dash(const std::optional<double>& value) { return value ? show_number(*value, 4) : "-"; }
 
 std::vector<std::string> row_of(const TriedPoint& point) {
-  return {show_number(point.requests_per_second, 4), show_percent(point.attainment),
+  return {show_number(point.arriving_per_second, 4), show_percent(point.attainment),
           point.saturated || point.abandoned ? "-" : show_or_dash(point.ttft_p99_ms),
           point.saturated || point.abandoned ? "-" : show_or_dash(point.tpot_p99_ms), verdict_of(point)};
 }
@@ -169,7 +189,7 @@ std::vector<std::string> row_of(const TriedPoint& point) {
 }  // namespace
 
 Capacity find_capacity(const CapacityOptions& options) {
-  const Origin origin = check(options, true);
+  const Origin origin = check(options, {}, true);
   std::map<double, TriedPoint> tried;
   const auto try_scales = [&](const std::vector<double>& scales) {
     std::vector<Candidate> candidates;
@@ -203,6 +223,14 @@ Capacity find_capacity(const CapacityOptions& options) {
     }
     if (scales.empty()) break;
     try_scales(scales);
+    // Where even a fraction of the load changes nothing, the load is not what keeps it from the SLO.
+    const auto same = [&](double scale) {
+      const TriedPoint& point = tried.at(scale);
+      return !point.saturated && !point.abandoned &&
+             std::abs(point.attainment - tried.at(scales[0]).attainment) < 1e-9;
+    };
+    if (!up && std::ranges::all_of(scales, same) && !enclosed().first) break;
+    if (up && std::ranges::all_of(scales, [&](double scale) { return tried.at(scale).too_short; })) break;
   }
   while (true) {
     const auto [low, high] = enclosed();
@@ -222,17 +250,26 @@ Capacity find_capacity(const CapacityOptions& options) {
 }
 
 CheapestCluster find_cheapest(const CapacityOptions& options, const std::vector<Axis>& axes, Match match) {
-  const Origin origin = check(options, false);
   std::vector<Candidate> candidates;
   CheapestCluster cheapest;
   cheapest.points = grid_points(axes);
+  std::optional<Origin> origin;
+  std::string first_problem;
   for (std::size_t point = 0; point < cheapest.points; ++point) {
     if (interrupted()) throw Interrupted();
     Candidate candidate{.assignments = grid_assignments(axes, point), .scale = 1, .budget = 0};
-    const auto overrides = overrides_of(options, candidate, origin.rate_scale, origin.seed);
-    candidate.budget = budget(load_scenario(options.scenario, overrides), match).total();
-    candidates.push_back(std::move(candidate));
+    // Not every combination need be a cluster: a model may not fit.
+    try {
+      if (!origin) origin = check(options, candidate.assignments, false);
+      const auto overrides = overrides_of(options, candidate, origin->rate_scale, origin->seed);
+      candidate.budget = budget(load_scenario(options.scenario, overrides), match).total();
+      candidates.push_back(std::move(candidate));
+    } catch (const ConfigError& error) {
+      if (first_problem.empty()) first_problem = error.what();
+      cheapest.impossible.push_back(std::move(candidate.assignments));
+    }
   }
+  if (candidates.empty()) throw ConfigError(first_problem);
   std::ranges::stable_sort(candidates, {}, &Candidate::budget);
   for (std::size_t first = 0; first < candidates.size() && !cheapest.best; first += kProbes) {
     const std::size_t end = std::min(first + kProbes, candidates.size());
@@ -241,7 +278,7 @@ CheapestCluster find_cheapest(const CapacityOptions& options, const std::vector<
                        " clusters tried");
     const std::vector<Candidate> some(candidates.begin() + static_cast<std::ptrdiff_t>(first),
                                       candidates.begin() + static_cast<std::ptrdiff_t>(end));
-    for (TriedPoint& point : try_all(options, some, origin)) {
+    for (TriedPoint& point : try_all(options, some, *origin)) {
       if (point.meets && !cheapest.best) cheapest.best = point;
       cheapest.tried.push_back(std::move(point));
     }
@@ -251,7 +288,7 @@ CheapestCluster find_cheapest(const CapacityOptions& options, const std::vector<
 
 void print_capacity(const Capacity& capacity, const CapacityOptions& options, std::ostream& out) {
   Table table({{"load", "x"},
-               {"arriving", "req/s"},
+               {"arriving", "per s"},
                {"attainment", "%"},
                {"TTFT p99", "ms"},
                {"TPOT p99", "ms"},
@@ -268,11 +305,14 @@ void print_capacity(const Capacity& capacity, const CapacityOptions& options, st
   } else if (!capacity.next) {
     out << "At every load that was tried " << share << " meet the SLO.\n";
   } else {
-    out << "Capacity: " << show_number(capacity.capacity->requests_per_second, 4) << " requests a second, "
+    out << "Capacity: " << show_number(capacity.capacity->arriving_per_second, 4) << " a second arrive, "
         << show_number(capacity.capacity->scale, 4) << " times the scenario's load, at which "
         << show_percent(capacity.capacity->attainment) << " % meet the SLO; at "
-        << show_number(capacity.next->requests_per_second, 4) << " it is "
-        << (capacity.next->saturated || capacity.next->abandoned
+        << show_number(capacity.next->arriving_per_second, 4)
+        << (capacity.next->too_short ? " the workload is too short to tell (give it more requests)"
+                                     : " it is ")
+        << (capacity.next->too_short ? ""
+            : capacity.next->saturated || capacity.next->abandoned
                 ? "overloaded"
                 : show_percent(capacity.next->attainment) + " %")
         << ".\n";
@@ -304,7 +344,7 @@ void print_cheapest(const CheapestCluster& cheapest, const CapacityOptions& opti
   const std::string unit(kUnits.at(static_cast<std::size_t>(match)));
   Table table({{"cluster"},
                {unit},
-               {"arriving", "req/s"},
+               {"arriving", "per s"},
                {"attainment", "%"},
                {"TTFT p99", "ms"},
                {"TPOT p99", "ms"},
@@ -315,7 +355,9 @@ void print_cheapest(const CheapestCluster& cheapest, const CapacityOptions& opti
     table.add(row);
   }
   out << table << '\n';
-  const std::size_t left = cheapest.points - cheapest.tried.size();
+  const std::size_t left = cheapest.points - cheapest.tried.size() - cheapest.impossible.size();
+  for (const auto& assignments : cheapest.impossible)
+    out << "Cannot be built: " << text_of(assignments) << '\n';
   if (!cheapest.best) {
     out << "None of " << cheapest.points << " clusters serves " << show_percent(options.attainment)
         << " % of the requests within the SLO.\n";
@@ -330,6 +372,7 @@ ordered_json cheapest_json(const CheapestCluster& cheapest) {
   ordered_json j{{"schema_version", 1}};
   j["best"] = cheapest.best ? point_json(*cheapest.best) : ordered_json(nullptr);
   j["points"] = cheapest.points;
+  j["impossible"] = cheapest.impossible;
   j["tried"] = ordered_json::array();
   for (const TriedPoint& point : cheapest.tried) j["tried"].push_back(point_json(point));
   return j;

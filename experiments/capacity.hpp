@@ -31,10 +31,11 @@ struct TriedPoint {
   std::vector<std::string> assignments;  // of the axes: "cluster.pools[0].replicas=4"
   double scale = 1;                      // times the scenario's load
   double budget = 0;                     // of the cluster, where that is minimised
-  double requests_per_second = 0;        // that arrive
+  double arriving_per_second = 0;        // requests, or sessions where there are some
   double attainment = 0;
-  bool saturated = false;  // or so far below the attainment that the run was ended early
-  bool abandoned = false;
+  bool saturated = false;
+  bool abandoned = false;  // too many missed the SLO for the rest to make up for it
+  bool too_short = false;  // most of the work was done after the last arrival: saturation cannot be seen
   bool meets = false;
   std::optional<double> ttft_p99_ms, tpot_p99_ms;
   std::string error;  // why there is no result; such a point does not meet
@@ -53,8 +54,9 @@ Capacity find_capacity(const CapacityOptions& options);
 // scenario's load: points are tried from the cheapest on, so that the first to meet it is the answer.
 struct CheapestCluster {
   std::optional<TriedPoint> best;
-  std::vector<TriedPoint> tried;  // by budget
-  std::size_t points = 0;         // of the grid
+  std::vector<TriedPoint> tried;                     // by budget
+  std::vector<std::vector<std::string>> impossible;  // assignments that make no cluster
+  std::size_t points = 0;                            // of the grid
 };
 CheapestCluster find_cheapest(const CapacityOptions& options, const std::vector<Axis>& axes, Match match);
 

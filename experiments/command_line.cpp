@@ -215,6 +215,8 @@ Matching match_scenarios(const Options& o, Match match) {
 int compare(const Options& o) {
   const auto match =
       static_cast<Match>(std::find(kMatchNames.begin(), kMatchNames.end(), o.match) - kMatchNames.begin());
+  std::vector<Limit> limits;
+  for (const std::string& text : o.limits) limits.push_back(parse_limit(text));
   const Matching matching = match_scenarios(o, match);
   const std::size_t seeds = o.seeds;
   // Of each scenario all seeds, the scenario's own first: the same on all sides.
@@ -237,13 +239,13 @@ int compare(const Options& o) {
     if (i % seeds == 0) comparison.sides.emplace_back();
     comparison.sides.back().push_back(summaries[i]);
   }
-  const std::vector<std::string> passed = limits_passed(comparison, o.limits);
   if (o.json) {
     std::cout << comparison_json(comparison).dump(2) << '\n';
   } else {
     print_comparison(comparison, std::cout);
   }
   if (!o.folder.empty() && !o.quiet) std::cerr << "results are in " << o.folder << '\n';
+  const std::vector<std::string> passed = limits_passed(comparison, limits);
   for (const std::string& sentence : passed) std::cerr << "disagg: " << sentence << '\n';
   return passed.empty() ? exit_code::kDone : exit_code::kNo;
 }
@@ -365,8 +367,11 @@ int sweep(const Options& o) {
     };
   const SweepTable table = run_sweep(options);
   line.clear();
-  if (!o.quiet && table.resumed > 0)
+  if (!o.quiet && table.resumed > 0) {
     std::cerr << table.resumed << " points were in " << o.store << " already\n";
+    if (const std::string made = Store(o.store).version(); made != version())
+      std::cerr << "disagg: they may be of another version of the program: " << made << " made the store\n";
+  }
   return show_table(o, table);
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/figures.hpp"
 #include "experiments/intervals.hpp"
 #include "experiments/table.hpp"
 #include "sim/base/text.hpp"
@@ -210,8 +211,8 @@ const Line& deciding(const Comparison& comparison) {
 struct Denominator {
   std::string_view pointer, label;
 };
-Denominator denominator(const Comparison& comparison) {
-  switch (comparison.match) {
+Denominator matched_denominator(Match match) {
+  switch (match) {
     case Match::count:
       return {"/cluster/accelerators", " per accelerator"};
     case Match::cost:
@@ -223,12 +224,20 @@ Denominator denominator(const Comparison& comparison) {
     case Match::none:
       break;
   }
+  return {};
+}
+// None where a side lacks it: what is told then is the measure itself.
+Denominator denominator(const Comparison& comparison) {
+  const auto on_all_sides = [&](const Denominator& candidate) {
+    return std::ranges::all_of(comparison.sides, [&](const Replications& side) {
+      return mean_at(side, candidate.pointer).value_or(0) > 0;
+    });
+  };
+  const Denominator matched = matched_denominator(comparison.match);
+  if (!matched.pointer.empty()) return on_all_sides(matched) ? matched : Denominator{};
   for (const Denominator& candidate : {Denominator{"/cluster/rent_usd_per_hour", " per dollar of rent"},
                                        {"/cost/usd_per_hour", " per dollar of ownership"}})
-    if (std::ranges::all_of(comparison.sides, [&](const Replications& side) {
-          return mean_at(side, candidate.pointer).value_or(0) > 0;
-        }))
-      return candidate;
+    if (on_all_sides(candidate)) return candidate;
   return {};
 }
 
@@ -441,41 +450,55 @@ ordered_json comparison_json(const Comparison& comparison) {
   return j;
 }
 
-std::vector<std::string> limits_passed(const Comparison& comparison, const std::vector<std::string>& limits) {
-  std::vector<std::string> passed;
-  for (const std::string& limit : limits) {
-    const auto fail = [&](const std::string& what) {
-      throw ConfigError("--fail-if '" + limit + "': " + what);
-    };
-    const auto at = limit.find_first_of("<>");
-    if (at == std::string::npos) fail("expects FIGURE > NUMBER or FIGURE < NUMBER");
-    std::string figure = limit.substr(0, at);
-    while (figure.ends_with(' ')) figure.pop_back();
-    double bound = 0;
-    try {
-      std::size_t read = 0;
-      const std::string number = limit.substr(at + 1);
-      bound = std::stod(number, &read);
-      if (number.find_first_not_of(' ', read) != std::string::npos) fail("expects a number behind the sign");
-    } catch (const std::logic_error&) {
+Limit parse_limit(const std::string& text) {
+  const auto fail = [&](const std::string& what) { throw ConfigError("--fail-if '" + text + "': " + what); };
+  const auto at = text.find_first_of("<>");
+  if (at == std::string::npos) fail("expects FIGURE > NUMBER or FIGURE < NUMBER");
+  Limit limit{
+      .text = text, .figure = text.substr(0, at), .relative = false, .above = text[at] == '>', .bound = 0};
+  while (limit.figure.ends_with(' ')) limit.figure.pop_back();
+  try {
+    std::size_t read = 0;
+    const std::string number = text.substr(at + 1);
+    limit.bound = std::stod(number, &read);
+    if (number.find_first_not_of(' ', read) != std::string::npos || !std::isfinite(limit.bound))
       fail("expects a number behind the sign");
+  } catch (const std::logic_error&) {
+    fail("expects a number behind the sign");
+  }
+  limit.relative = limit.figure.starts_with("change(") && limit.figure.ends_with(")");
+  if (limit.relative) limit.figure = limit.figure.substr(7, limit.figure.size() - 8);
+  if (limit.figure.empty()) fail("expects FIGURE > NUMBER or FIGURE < NUMBER");
+  return limit;
+}
+
+std::vector<std::string> limits_passed(const Comparison& comparison, const std::vector<Limit>& limits) {
+  std::vector<std::string> passed;
+  const auto figures = [](const Replications& side, const Limit& limit) {
+    std::vector<double> numbers;
+    for (const ordered_json& run : side) {
+      const auto number = find_figure(run, limit.figure);
+      if (!number)
+        throw ConfigError("--fail-if '" + limit.text + "': no figure of summary.json is named '" +
+                          limit.figure + "', or it is empty in '" + name_of(side) + "'");
+      numbers.push_back(*number);
     }
-    const bool relative = figure.starts_with("change(") && figure.ends_with(")");
-    if (relative) figure = figure.substr(7, figure.size() - 8);
-    std::string pointer = "/" + figure;
-    std::ranges::replace(pointer, '.', '/');
+    return numbers;
+  };
+  for (const Limit& limit : limits) {
     for (std::size_t i = 1; i < comparison.sides.size(); ++i) {
       const Replications& side = comparison.sides[i];
-      std::optional<double> value = mean_at(side, pointer);
-      if (!value) fail("no figure of summary.json is named '" + figure + "', or it is empty");
-      if (relative) {
-        const auto c = change(numbers_at(side, pointer), numbers_at(comparison.sides[0], pointer));
-        if (!c) fail("'" + figure + "' has no change against the first side");
+      double value = mean_interval(figures(side, limit)).mean;
+      if (limit.relative) {
+        const auto c = change(figures(side, limit), figures(comparison.sides[0], limit));
+        if (!c)
+          throw ConfigError("--fail-if '" + limit.text + "': '" + limit.figure + "' is 0 on the first side");
         value = c->mean * 100;
       }
-      if (limit[at] == '>' ? *value > bound : *value < bound)
-        passed.push_back("'" + name_of(side) + "' has " + (relative ? "a change of " : "") + figure + " of " +
-                         show_number(*value) + (relative ? " %" : "") + ": fails if '" + limit + "'");
+      if (limit.above ? value > limit.bound : value < limit.bound)
+        passed.push_back("'" + name_of(side) + "' has " + (limit.relative ? "a change of " : "") +
+                         limit.figure + " of " + show_number(value) + (limit.relative ? " %" : "") +
+                         ": fails if '" + limit.text + "'");
     }
   }
   return passed;

@@ -29,9 +29,16 @@ void print_comparison(const Comparison& comparison, std::ostream& out);
 // {"mean", "half_width"}}}], "matched", "verdict"}. A half width is null for one seed.
 nlohmann::ordered_json comparison_json(const Comparison& comparison);
 
-// Limits such as "metrics.ttft_ms.p99 > 2000" of a candidate's mean over seeds, or
-// "change(metrics.ttft_ms.p99) > 5" in percent against the first side. Returns the sentences that say which
-// hold for which candidate. Throws ConfigError when one cannot be read or names no figure.
-std::vector<std::string> limits_passed(const Comparison& comparison, const std::vector<std::string>& limits);
+// A limit such as "metrics.ttft_ms.p99 > 2000" of a candidate's mean over seeds, or
+// "change(metrics.ttft_ms.p99) > 5" in percent against the first side. Throws ConfigError when it cannot be
+// read.
+struct Limit {
+  std::string text, figure;
+  bool relative = false, above = true;
+  double bound = 0;
+};
+Limit parse_limit(const std::string& text);
+// The sentences that say which hold for which candidate. Throws ConfigError when a summary lacks a figure.
+std::vector<std::string> limits_passed(const Comparison& comparison, const std::vector<Limit>& limits);
 
 }  // namespace disagg

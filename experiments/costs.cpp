@@ -67,9 +67,10 @@ std::optional<Provision> provision(const CostModel& costs, const ClusterSetup& c
 
 HourlyCost hourly_cost(const CostModel& costs, const Provision& provision, Watts mean_power) {
   const double r = costs.cost_of_capital;
-  const double growth = std::pow(1 + r, costs.lifetime_years);
-  const double recovery = r > 0 ? r / (1 - 1 / growth) : 1 / costs.lifetime_years;
-  const double sinking = r > 0 ? r / (growth - 1) : 1 / costs.lifetime_years;
+  const double growth = costs.lifetime_years * std::log1p(r);
+  const bool interest = growth > 1e-12;
+  const double recovery = interest ? r / -std::expm1(-growth) : 1 / costs.lifetime_years;
+  const double sinking = interest ? r / std::expm1(growth) : 1 / costs.lifetime_years;
   const double yearly =
       provision.capital_usd * (recovery + costs.upkeep_share - costs.residual_share * sinking);
   const double kilowatts = provision.power.si / 1e3;

@@ -45,6 +45,8 @@ void Metrics::add(const RequestRecord& r) {
   if (!measured(r.arrived)) return;
   first_arrival_ = std::min(first_arrival_.value_or(r.arrived), r.arrived);
   last_arrival_ = std::max(last_arrival_, r.arrived);
+  const Slo& slo = slos_[r.kind];
+  if (slo.any()) ++judged_;
   if (r.outcome == Outcome::rejected_queue_full) ++rejected_full_;
   if (r.outcome == Outcome::rejected_too_large) ++rejected_large_;
   if (r.outcome == Outcome::cancelled) ++cancelled_;
@@ -65,7 +67,7 @@ void Metrics::add(const RequestRecord& r) {
     hand_off_wait_.add((spent.room + spent.hand_off).si);
   }
   if (r.preemptions > 0) ++preempted_;
-  if (meets(slos_[r.kind], r)) ++good_;
+  if (slo.any() && meets(slo, r)) ++good_;
 }
 
 void Metrics::add(Seconds now, const TokenGaps& gaps) {
@@ -124,10 +126,8 @@ ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accele
   j["output_throughput"] = rate(output);
   j["total_throughput"] = rate(total);
   j["request_goodput"] = bounded() ? rate(static_cast<double>(good_)) : ordered_json(nullptr);
-  const std::int64_t arrived = ended();
-  j["slo_attainment"] = bounded() && arrived > 0
-                            ? ordered_json(static_cast<double>(good_) / static_cast<double>(arrived))
-                            : ordered_json(nullptr);
+  j["slo_attainment"] = judged_ > 0 ? ordered_json(static_cast<double>(good_) / static_cast<double>(judged_))
+                                    : ordered_json(nullptr);
   j["output_throughput_per_accelerator"] = rate(output / static_cast<double>(accelerators));
   j["total_throughput_per_accelerator"] = rate(total / static_cast<double>(accelerators));
   j["output_throughput_per_decode_accelerator"] = rate(output / static_cast<double>(decode_accelerators));

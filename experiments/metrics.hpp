@@ -49,7 +49,9 @@ class Metrics {
   Seconds duration() const;
   bool bounded() const;  // by any of the objectives
   std::int64_t completed() const { return completed_; }
-  // Of the measured requests that have ended, those that met their objectives.
+  // Of the measured requests that have ended, those of kinds with objectives, and of these the ones that met
+  // them.
+  std::int64_t judged() const { return judged_; }
   std::int64_t good() const { return good_; }
   std::int64_t ended() const { return completed_ + rejected_full_ + rejected_large_ + cancelled_; }
   TokenCount input_tokens() const { return input_tokens_; }
@@ -66,7 +68,7 @@ class Metrics {
   Horizon horizon_;
   Distribution ttft_, tpot_, itl_, e2el_, queue_wait_, kv_transfer_, hand_off_wait_;
   std::int64_t completed_ = 0, rejected_full_ = 0, rejected_large_ = 0, cancelled_ = 0, good_ = 0,
-               preempted_ = 0;
+               judged_ = 0, preempted_ = 0;
   TokenCount input_tokens_ = 0, cached_tokens_ = 0, output_tokens_ = 0;
   TimeBreakdown breakdown_;
   std::optional<Seconds> first_arrival_;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "experiments/figures.hpp"
 #include "experiments/store.hpp"
 #include "experiments/table.hpp"
 #include "sim/base/config.hpp"
@@ -15,18 +16,10 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::optional<double> figure(const ordered_json& summary, const std::string& name) {
-  std::string pointer = "/" + name;
-  std::ranges::replace(pointer, '.', '/');
-  const ordered_json::json_pointer at{pointer};
-  if (!summary.contains(at) || !summary.at(at).is_number()) return std::nullopt;
-  return summary.at(at).get<double>();
-}
-
 std::optional<double> value_of(const ordered_json& summary, const Objective& objective) {
-  const auto value = figure(summary, objective.figure);
+  const auto value = find_figure(summary, objective.figure);
   if (!value || objective.divide_by.empty()) return value;
-  const auto divisor = figure(summary, objective.divide_by);
+  const auto divisor = find_figure(summary, objective.divide_by);
   if (!divisor || *divisor == 0) return std::nullopt;
   return *value / *divisor;
 }

@@ -90,18 +90,22 @@ TaskResult guarded(const std::function<std::string()>& act) {
   }
 }
 
-void run_forked(std::size_t count, std::size_t jobs, const std::function<std::string(std::size_t)>& task,
-                const std::function<void(std::size_t, const TaskResult&)>& done) {
-  std::vector<Child> children;
+namespace {
+
+void end_all(std::vector<Child>& children) {
+  for (const Child& child : children) ::kill(child.pid, SIGTERM);
+  for (Child& child : children) collect(child);
+  children.clear();
+}
+
+void run_all_forked(std::vector<Child>& children, std::size_t count, std::size_t jobs,
+                    const std::function<std::string(std::size_t)>& task,
+                    const std::function<void(std::size_t, const TaskResult&)>& done) {
   std::size_t next = 0;
   while (next < count || !children.empty()) {
     while (next < count && children.size() < std::max<std::size_t>(jobs, 1) && !interrupted())
       children.push_back(start(next++, task));
-    if (interrupted()) {
-      for (const Child& child : children) ::kill(child.pid, SIGTERM);
-      for (Child& child : children) collect(child);
-      throw Interrupted();
-    }
+    if (interrupted()) throw Interrupted();
     std::vector<pollfd> waits;
     waits.reserve(children.size());
     for (const Child& child : children) waits.push_back({child.pipe, POLLIN, 0});
@@ -113,6 +117,19 @@ void run_forked(std::size_t count, std::size_t jobs, const std::function<std::st
       children.erase(children.begin() + static_cast<std::ptrdiff_t>(i));
       done(finished, result);
     }
+  }
+}
+
+}  // namespace
+
+void run_forked(std::size_t count, std::size_t jobs, const std::function<std::string(std::size_t)>& task,
+                const std::function<void(std::size_t, const TaskResult&)>& done) {
+  std::vector<Child> children;
+  try {
+    run_all_forked(children, count, jobs, task, done);
+  } catch (...) {
+    end_all(children);
+    throw;
   }
 }
 

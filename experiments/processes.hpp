@@ -26,7 +26,8 @@ struct TaskResult {
 TaskResult guarded(const std::function<std::string()>& act);
 
 // Runs tasks 0 .. count-1, each in a process of its own (a simulation needs one), at most `jobs` at a time,
-// and tells their results as they come. Throws Interrupted after ending the children.
+// and tells their results as they come. Throws Interrupted, and what `done` throws, after ending the
+// children.
 void run_forked(std::size_t count, std::size_t jobs, const std::function<std::string(std::size_t)>& task,
                 const std::function<void(std::size_t, const TaskResult&)>& done);
 

@@ -139,11 +139,11 @@ double share_done(const Source& source, const Horizon& horizon, Seconds now) {
   return source.progress();
 }
 
-// Those that have ended arrived first, while the queue was shorter: of all, still fewer will be good.
-bool is_hopeless(const Metrics& metrics, const std::optional<double>& least) {
-  constexpr std::int64_t kEnough = 1000;
-  return least && metrics.bounded() && metrics.ended() >= kEnough &&
-         static_cast<double>(metrics.good()) < *least * static_cast<double>(metrics.ended());
+// With a tenth in hand, since arrivals need not be even.
+bool cannot_attain(double share, const Metrics& metrics, std::int64_t arrived, double progress) {
+  if (progress <= 0 || !metrics.bounded()) return false;
+  const double total = static_cast<double>(arrived) / progress * 1.1;
+  return static_cast<double>(metrics.judged() - metrics.good()) > (1 - share) * total;
 }
 
 std::string replica_name(const Cluster& cluster, std::uint32_t replica) {
@@ -219,6 +219,9 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   TimeSeries series;
   std::uint32_t events = 0;
   bool abandoned = false;
+  // Turns of sessions come later than their sessions, and a window measures a part of the workload only.
+  const bool may_abandon =
+      options.attainment && scenario.horizon.warm_up == Seconds{0} && !scenario.horizon.measure;
   EndOfRun end(feeder, cluster, simulation, failures, replica_failures);
   simulation.run([&](Seconds next) {
     if (end.reached()) return true;
@@ -240,7 +243,9 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       series.sample(cluster, simulation);
     }
     if (++events % 1024 != 0) return false;
-    if (is_hopeless(recorder.metrics(), options.hopeless_below)) return abandoned = true;
+    if (may_abandon && !recorder.sessions().any() && feeder.live_sessions() == 0 &&
+        cannot_attain(*options.attainment, recorder.metrics(), cluster.counts().arrived, source->progress()))
+      return abandoned = true;
     if (options.progress)
       options.progress(
           {share_done(*source, scenario.horizon, simulation.now()), simulation.now(), recorder.ended()});

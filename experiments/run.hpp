@@ -22,9 +22,10 @@ struct RunOptions {
   std::optional<std::filesystem::path> folder;       // where the results go; none: nowhere
   bool timeline = false;                             // write timeline.json too
   std::function<void(const RunProgress&)> progress;  // called now and then
-  // Ends the run early once fewer than this share of a thousand or more requests met the SLO: the summary, of
-  // what has ended by then, has "abandoned": true.
-  std::optional<double> hopeless_below{};
+  // Ends the run early once so many requests have missed the SLO that this share of all of them cannot meet
+  // it any more: the summary, of what has ended by then, has "abandoned": true. How many will come is told by
+  // how far the workload is; where that cannot be known the run goes to its end.
+  std::optional<double> attainment{};
 };
 
 // Simulates a scenario to its end. Returns what summary.json holds; writes the run folder if one is asked

@@ -14,8 +14,8 @@ namespace fs = std::filesystem;
 
 // What runs write. A folder with anything else in it is somebody's own and is never replaced.
 constexpr auto kOurs =
-    std::to_array<std::string_view>({"summary.json", "scenario.json", "requests.csv", "timeseries.csv",
-                                     "replicas.csv", "links.csv", "timeline.json"});
+    std::to_array<std::string_view>({"summary.json", "scenario.json", "requests.csv", "sessions.csv",
+                                     "timeseries.csv", "replicas.csv", "links.csv", "timeline.json"});
 
 bool replaceable(const fs::path& folder) {
   std::error_code error;

@@ -8,11 +8,12 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "experiments/interrupt.hpp"
+#include "experiments/figures.hpp"
 #include "experiments/processes.hpp"
 #include "experiments/run.hpp"
 #include "experiments/scenario.hpp"
 #include "experiments/table.hpp"
+#include "sim/base/no_progress.hpp"
 #include "sim/base/random.hpp"
 #include "sim/base/text.hpp"
 
@@ -36,6 +37,9 @@ double variance_of(const std::vector<double>& values) {
   for (const double v : values) squares += (v - mean) * (v - mean);
   return squares / static_cast<double>(values.size());
 }
+
+// Below what figures are exact to.
+bool is_noise(double size, double mean) { return size <= 1e-9 * std::abs(mean); }
 
 // Half of what lies between the 2.5 and the 97.5 percentile.
 double half_width(std::vector<double> values) {
@@ -74,7 +78,7 @@ Indices indices(std::size_t rows, const std::vector<double>& a, const std::vecto
     first += (b[r] - mean) * (ab[r] - a[r]);
     total += (a[r] - ab[r]) * (a[r] - ab[r]) / 2;
   }
-  if (variance <= 0) return {};
+  if (is_noise(std::sqrt(variance / static_cast<double>(rows)), mean)) return {};
   return {first / variance, total / variance};
 }
 
@@ -224,7 +228,7 @@ Sensitivity tornado(const std::vector<std::string>& paths, const Model& model) {
 double size_of(const Sensitivity& s, const AxisEffect& e) {
   if (s.method == SensitivityMethod::sobol) return e.total;
   if (s.method == SensitivityMethod::morris) return e.mu_star;
-  return std::abs(e.at_high - e.at_low);
+  return std::max({e.at_low, e.at_high, s.mean}) - std::min({e.at_low, e.at_high, s.mean});
 }
 
 std::vector<AxisEffect> ranked(const Sensitivity& sensitivity) {
@@ -297,9 +301,9 @@ Sensitivity analyse(const std::vector<std::string>& paths, SensitivityMethod met
 }
 
 Sensitivity analyse_scenario(const SensitivityOptions& options) {
-  std::string pointer = "/" + options.metric;
-  std::ranges::replace(pointer, '.', '/');
-  const ordered_json::json_pointer at{pointer};
+  for (const UncertainAxis& axis : options.axes)
+    if (std::ranges::count(options.axes, axis.path, &UncertainAxis::path) > 1)
+      throw ConfigError("--axis " + axis.path + ": stands twice");
   const auto overrides = [&](const std::vector<double>& point) {
     std::vector<std::string> all = options.overrides;
     for (std::size_t i = 0; i < point.size(); ++i)
@@ -325,14 +329,19 @@ Sensitivity analyse_scenario(const SensitivityOptions& options) {
         [&](std::size_t i) {
           const ordered_json summary =
               run_scenario(load_scenario(options.scenario, overrides(points[i])), {});
-          if (!summary.contains(at) || !summary.at(at).is_number())
+          const auto found = find_figure(summary, options.metric);
+          if (!found)
             throw ConfigError("no figure of summary.json is named '" + options.metric +
                               "', or it is empty, at " + told(points[i]));
-          return show_exact(summary.at(at).get<double>());
+          return show_exact(*found);
         },
         [&](std::size_t i, const TaskResult& result) {
-          if (result.code != exit_code::kDone)
-            throw ConfigError("at " + told(points[i]) + ": " + result.output);
+          if (result.code != exit_code::kDone) {
+            const std::string what = "at " + told(points[i]) + ": " + result.output;
+            if (result.code == exit_code::kBadInput) throw ConfigError(what);
+            if (result.code == exit_code::kNo) throw NoProgress(what);
+            throw std::runtime_error(what);
+          }
           figures[i] = std::stod(result.output);
           if (options.progress) options.progress(++done, points.size());
         });
@@ -368,7 +377,8 @@ void print_sensitivity(const Sensitivity& s, const std::string& metric, std::ost
   if (s.method != SensitivityMethod::tornado)
     out << metric << " has a mean of " << show_number(s.mean) << " and a standard deviation of "
         << show_number(std::sqrt(s.variance)) << " over the ranges. ";
-  if (size_of(s, effects.front()) <= 0) {
+  if (s.method == SensitivityMethod::sobol ? size_of(s, effects.front()) <= 0
+                                           : is_noise(size_of(s, effects.front()), s.mean)) {
     out << "Nothing of this changes it.\n";
   } else {
     out << "It hinges most on " << effects.front().path << ".\n";

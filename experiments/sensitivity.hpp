@@ -71,7 +71,7 @@ struct SensitivityOptions {
   std::size_t jobs = 1;
   std::function<void(std::size_t done, std::size_t of)> progress;
 };
-// The same of a scenario. Throws ConfigError when a point fails, or has no such figure.
+// The same of a scenario. Throws what a point that fails throws, and ConfigError when one has no such figure.
 Sensitivity analyse_scenario(const SensitivityOptions& options);
 
 void print_sensitivity(const Sensitivity& sensitivity, const std::string& metric, std::ostream& out);

@@ -30,6 +30,7 @@ void SessionMetrics::add(const SessionRecord& session, Sums& sums) const {
   ++sums.sessions;
   sums.turns += session.ended_turns;
   sums.first_arrival = std::min(sums.first_arrival, session.arrived);
+  sums.last_arrival = std::max(sums.last_arrival, session.arrived);
   sums.last_end = std::max(sums.last_end, session.ended);
   if (session.outcome == SessionOutcome::failed) ++sums.failed;
   if (session.outcome == SessionOutcome::unfinished) ++sums.unfinished;
@@ -108,6 +109,8 @@ ordered_json SessionMetrics::json(const Sums& s, std::int64_t accelerators,
                            {"think", mean(s.spent.think)}};
     j["model_share"] = ratio(b.total().si, s.spent.total().si);  // the rest is tools and users
   }
+  const double arriving = s.sessions > 0 ? (s.last_arrival - s.first_arrival).si : 0;
+  j["arrivals_per_second"] = ratio(static_cast<double>(s.sessions - 1), arriving);
   j["turns_per_second"] = ratio(static_cast<double>(s.turns), s.duration().si);
   const auto finished = static_cast<double>(s.finished);
   const auto good = static_cast<double>(s.good);

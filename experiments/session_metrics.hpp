@@ -77,7 +77,7 @@ class SessionMetrics {
     std::int64_t judged = 0, good = 0;  // of the kinds with an SLO: all that ended; within it
     Distribution task_time, turns_of_session;
     SessionTime spent;  // of finished sessions
-    Seconds first_arrival = kNever, last_end{};
+    Seconds first_arrival = kNever, last_arrival{}, last_end{};
     std::array<TurnGroup, kTurnGroups> groups;
 
     Seconds duration() const { return last_end > first_arrival ? last_end - first_arrival : Seconds{0}; }

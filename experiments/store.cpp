@@ -81,7 +81,7 @@ Store::Store(const std::filesystem::path& file, const Sweep& sweep, bool resume)
       };
       set("sweep", sweep.description);
       set("points", std::to_string(sweep.points));
-      set("version", std::string(version()));
+      set("version", std::string(disagg::version()));
     }
     execute("COMMIT");
     if (meta("sweep") != sweep.description)
@@ -182,8 +182,9 @@ void Store::merge(const Store& other) {
     fail("and " + other.file_.string() + " are of different sweeps");
   for (const std::size_t point : other.done()) {
     Point theirs = *other.get(point);
-    if (const auto ours = get(point)) {
-      if (ours->result.code != theirs.result.code || ours->result.output != theirs.result.output)
+    if (const auto ours = get(point); ours && is_answer(ours->result)) {
+      if (is_answer(theirs.result) &&
+          (ours->result.code != theirs.result.code || ours->result.output != theirs.result.output))
         fail("and " + other.file_.string() + " have different results of point " + std::to_string(point));
       continue;
     }

@@ -178,7 +178,7 @@ ordered_json cost_json(const RunFacts& facts, const std::optional<EnergyUse>& en
   const double seconds = (facts.measured_to - facts.measured_from).si;
   if (!provided || !energy || seconds <= 0) return nullptr;
   const HourlyCost cost = hourly_cost(facts.scenario.costs, *provided, energy->total() / Seconds{seconds});
-  const double dollars = cost.total() * facts.metrics.duration().si / 3600;
+  const double dollars = cost.total() * seconds / 3600;
   const auto output = static_cast<double>(facts.metrics.output_tokens());
   const auto input = static_cast<double>(facts.metrics.input_tokens());
   return {{"usd_per_hour", cost.total()},

@@ -11,6 +11,7 @@
 #include "experiments/run.hpp"
 #include "experiments/scenario.hpp"
 #include "experiments/store.hpp"
+#include "sim/base/hash.hpp"
 #include "sim/base/text.hpp"
 
 namespace disagg {
@@ -90,12 +91,41 @@ std::vector<std::string> grid_assignments(const std::vector<Axis>& axes, std::si
 
 namespace {
 
-// All that decides a point's result: the scenario as it is read, and the axes.
+// Names and contents of the files that a value names: traces, models, constants.
+void fingerprint(const ConfigNode& node, Hash& hash) {
+  for (const ConfigNode& item : node.items) fingerprint(item, hash);
+  for (const ConfigNode::Member& member : node.members) fingerprint(member.value, hash);
+  if (node.kind != ConfigNode::Kind::string || node.text.empty()) return;
+  std::error_code error;
+  std::vector<std::filesystem::path> files;
+  if (std::filesystem::is_directory(node.text, error)) {
+    for (const auto& entry : std::filesystem::directory_iterator(node.text, error))
+      files.push_back(entry.path());
+    std::ranges::sort(files);
+  } else {
+    files.emplace_back(node.text);
+  }
+  for (const std::filesystem::path& file : files) {
+    if (!std::filesystem::is_regular_file(file, error)) continue;
+    hash.add(file.filename().string());
+    std::ifstream in(file, std::ios::binary);
+    std::array<char, 1U << 16U> buffer{};
+    while (in.read(buffer.data(), buffer.size()), in.gcount() > 0)
+      hash.add(std::string_view(buffer.data(), static_cast<std::size_t>(in.gcount())));
+  }
+}
+
+// All that decides a point's result: the scenario, the files that it names, and the axes.
 std::string description(const SweepOptions& options) {
+  ConfigNode root = load_config(options.scenario);
+  for (const std::string& assignment : options.overrides) override_config(root, assignment);
+  Hash files;
+  fingerprint(parse_config(root.dump(true), "scenario"), files);
   ordered_json axes = ordered_json::array();
   for (const Axis& axis : options.axes) axes.push_back({{"path", axis.path}, {"values", axis.values}});
   return ordered_json{{"scenario", options.scenario.filename().string()},
-                      {"scenario_hash", load_scenario(options.scenario, options.overrides).hash},
+                      {"scenario_hash", Hash{}.add(root.dump(false)).hex()},
+                      {"files_hash", files.hex()},
                       {"axes", axes}}
       .dump();
 }
@@ -109,8 +139,9 @@ std::string assignments_json(const std::vector<Axis>& axes, std::size_t point) {
 
 std::vector<std::pair<std::string, std::string>> numbers_of(const ordered_json& summary) {
   std::vector<std::pair<std::string, std::string>> numbers;
-  for (const char* part : {"metrics", "cluster", "cost", "energy", "pools", "memory_pools", "links"})
-    flatten(summary.at(part), part, numbers);
+  for (const char* part : {"metrics", "cluster", "cost", "energy", "pools", "memory_pools", "links",
+                           "sessions", "by_kind", "failures"})
+    if (summary.contains(part)) flatten(summary.at(part), part, numbers);
   return numbers;
 }
 
@@ -191,7 +222,8 @@ SweepTable run_sweep(const SweepOptions& options) {
   std::vector<std::size_t> to_run;
   std::size_t resumed = 0;
   for (std::size_t point = options.shard; point < points; point += options.shards) {
-    if (auto found = store ? store->get(point) : std::nullopt) {
+    auto found = store ? store->get(point) : std::nullopt;
+    if (found && Store::is_answer(found->result)) {
       results[point] = std::move(found->result);
       ++resumed;
     } else {
@@ -223,14 +255,14 @@ std::pair<std::size_t, std::size_t> parse_shard(const std::string& text) {
   };
   if (text == "auto") {
     struct Launcher {
-      const char *index, *count, *first;
+      const char *index, *count, *first, *step;
     };
     constexpr auto kLaunchers = std::to_array<Launcher>({
-        {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"},
-        {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", nullptr},
-        {"PMI_RANK", "PMI_SIZE", nullptr},
-        {"SLURM_PROCID", "SLURM_NTASKS", nullptr},
-        {"JOB_COMPLETION_INDEX", "DISAGG_SHARDS", nullptr},
+        {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"},
+        {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", nullptr, nullptr},
+        {"PMI_RANK", "PMI_SIZE", nullptr, nullptr},
+        {"SLURM_PROCID", "SLURM_NTASKS", nullptr, nullptr},
+        {"JOB_COMPLETION_INDEX", "DISAGG_SHARDS", nullptr, nullptr},
     });
     for (const Launcher& launcher : kLaunchers) {
       const char* index = std::getenv(launcher.index);
@@ -239,8 +271,12 @@ std::pair<std::size_t, std::size_t> parse_shard(const std::string& text) {
       const char* first = launcher.first == nullptr ? nullptr : std::getenv(launcher.first);
       const auto i = whole(index);
       const auto n = whole(count);
+      const char* step = launcher.step == nullptr ? nullptr : std::getenv(launcher.step);
       const auto from = whole(first == nullptr ? "0" : first);
-      if (i && n && from && *i >= *from && *i - *from < *n) return {*i - *from, *n};
+      const auto by = whole(step == nullptr ? "1" : step);
+      if (i && n && from && by && *by > 0 && *i >= *from && (*i - *from) / *by < *n &&
+          (*i - *from) % *by == 0)
+        return {(*i - *from) / *by, *n};
       throw ConfigError("--shard auto: " + std::string(launcher.index) + " is '" + index + "' and " +
                         launcher.count + " '" + count + "', which is no shard");
     }

@@ -530,7 +530,8 @@ void Cluster::fail(ReplicaId failed) {
     if (request.in_pool > 0) tiers_->give_back(failed, pool_level(failed), request.in_pool);
     replica(failed).lose(ref);
     withdraw(request);
-    if (request.left_prefill) unpin_soon(request.record.prefill_replica, request.record);
+    if (request.left_prefill)
+      unpin_soon(request.record.prefill_replica, request.record.session, request.record.turn);
     if (request.cancelled) {
       gone.push_back(ref);
       continue;
@@ -689,16 +690,17 @@ void Cluster::end_cancelled(RequestRef ref) {
   }
   if (request.in_pool > 0) tiers_->give_back(from, pool_level(from), request.in_pool);
   withdraw(request);
-  if (request.left_prefill) unpin_soon(from, request.record);
+  if (request.left_prefill) unpin_soon(from, request.record.session, request.record.turn);
+  // What was kept for a request that never reached the engine.
+  if (!request.entered && request.previous_turn)
+    unpin_soon(from, request.record.session, *request.previous_turn);
   tell_cancelled(ref);
 }
 
 // Not at once: the replica may be in the middle of its work.
-void Cluster::unpin_soon(ReplicaId id, const RequestRecord& record) {
-  if (record.session == kNoSession) return;
-  simulation_.after(Seconds{0}, [this, id, session = record.session, turn = record.turn] {
-    replica(id).unpin(session, turn);
-  });
+void Cluster::unpin_soon(ReplicaId id, std::uint64_t session, std::uint32_t turn) {
+  if (session == kNoSession) return;
+  simulation_.after(Seconds{0}, [this, id, session, turn] { replica(id).unpin(session, turn); });
 }
 
 void Cluster::tell_cancelled(RequestRef ref) {

@@ -224,8 +224,8 @@ class Cluster final : public ReplicaListener {
   // Ends a cancelled request that holds nothing any more at the replica where it was.
   void end_cancelled(RequestRef ref);
   void tell_cancelled(RequestRef ref);  // and removes it
-  // The turn does not end as it should, and another will not follow it.
-  void unpin_soon(ReplicaId id, const RequestRecord& record);
+  // The turn does not end as it should, or the one that follows it does not come: nothing is kept for that.
+  void unpin_soon(ReplicaId id, std::uint64_t session, std::uint32_t turn);
   // [replica] see RoutedRequest::hand_off.
   std::span<const Seconds> hand_off_times(const Request& request);
   bool choose_destination(Request& request);  // false: no decode replica that is up can hold it

@@ -151,6 +151,15 @@ TEST_CASE("The verdict says when a difference is not significant") {
              Catch::Contains("3 times that of 'a' (one seed each, no confidence interval)"));
 }
 
+TEST_CASE("A side without a cost takes the denominator from all, instead of winning by it") {
+  Comparison comparison;
+  comparison.match = Match::cost;
+  comparison.sides = {side("a", {10}), side("b", {10.05})};
+  comparison.sides[0][0]["cost"] = {{"usd_per_hour", 6.0}};
+  CHECK_THAT(comparison_json(comparison).at("verdict").get<std::string>(),
+             Catch::Contains("within 1 % of each other in goodput under the SLO (one seed each)"));
+}
+
 TEST_CASE("compare --fail-if exits with 1 and says which limit, and refuses figures that are not there") {
   const test::TemporaryFolder folder;
   test::write_text(folder / "a.json", pools(2, 2));
@@ -164,8 +173,8 @@ TEST_CASE("compare --fail-if exits with 1 and says which limit, and refuses figu
   CHECK_THAT(failed.err, Catch::Contains("'b' has a change of metrics.ttft_ms.p99 of"));
   CHECK(with_limit("metrics.completed < 1e9").code == 1);
   CHECK(with_limit("metrics.completed > 1e9").code == 0);
-  for (const std::string broken :
-       {"metrics.nothing > 5", "metrics.completed = 5", "metrics.completed > x", "metrics.completed > 5 6"}) {
+  for (const std::string broken : {"metrics.nothing > 5", "metrics.completed = 5", "metrics.completed > x",
+                                   "metrics.completed > nan", "metrics~x > 3", "metrics.completed > 5 6"}) {
     const test::Ended refused = with_limit(broken);
     CHECK(refused.code == 2);
     CHECK_THAT(refused.err, Catch::Contains("--fail-if '" + broken + "'"));

@@ -121,6 +121,9 @@ TEST_CASE("Points that fail are kept with their message, and the sweep says so a
   const test::Ended failed = call(folder, resumed);
   CHECK(failed.code == 3);
   CHECK_THAT(failed.err, Catch::Contains("stuck"));
+  // What was killed is run again.
+  CHECK_THAT(failed.err, Catch::Contains("1 points were in f already") && !Catch::Contains("killed"));
+  CHECK(store.get(0)->result.code == 0);
 }
 
 TEST_CASE("A store that cannot be written is a clear error, and what was written before still opens") {
@@ -147,6 +150,29 @@ TEST_CASE("A store that cannot be written is a clear error, and what was written
   CHECK(contents(folder / "small") == contents(folder / "whole"));
 }
 
+TEST_CASE(
+    "A sweep whose trace has changed since is another sweep, and one that needs its axes to be read has a "
+    "store") {
+  const TemporaryFolder folder;
+  test::write_text(folder / "t.jsonl", R"({"timestamp": 0, "input_length": 500, "output_length": 5})"
+                                       "\n");
+  const std::string text = kScenario.substr(0, kScenario.find(R"("workload")")) +
+                           R"("workload": { "kind": "mooncake", "file": "t.jsonl" } })";
+  test::write_text(folder / "s.json", text);
+  const std::vector<std::string> arguments{"sweep",   "s.json", "--axis", "seed=1,2",
+                                           "--store", "t",      "--csv",  "t.csv"};
+  REQUIRE(call(folder, arguments).code == 0);
+  auto resumed = arguments;
+  resumed.emplace_back("--resume");
+  CHECK(call(folder, resumed).code == 0);
+  test::write_text(folder / "t.jsonl", R"({"timestamp": 0, "input_length": 501, "output_length": 5})"
+                                       "\n");
+  CHECK_THAT(call(folder, resumed).err, Catch::Contains("t: belongs to another sweep"));
+  CHECK(call(folder, {"sweep", "s.json", "--set", "cluster.pools[0].accelerator=none", "--axis",
+                      "cluster.pools[0].accelerator=h100-sxm-80gb", "--store", "u", "--csv", "u.csv"})
+            .code == 0);
+}
+
 TEST_CASE("Shards are told by hand, or by Slurm, MPI and Kubernetes") {
   using Shard = std::pair<std::size_t, std::size_t>;
   CHECK(parse_shard("1/4") == Shard{0, 4});
@@ -163,6 +189,10 @@ TEST_CASE("Shards are told by hand, or by Slurm, MPI and Kubernetes") {
   CHECK(with({{"SLURM_ARRAY_TASK_ID", "12"},
               {"SLURM_ARRAY_TASK_COUNT", "8"},
               {"SLURM_ARRAY_TASK_MIN", "10"}}) == Shard{2, 8});
+  CHECK(with({{"SLURM_ARRAY_TASK_ID", "4"},
+              {"SLURM_ARRAY_TASK_COUNT", "3"},
+              {"SLURM_ARRAY_TASK_MIN", "0"},
+              {"SLURM_ARRAY_TASK_STEP", "2"}}) == Shard{2, 3});
   CHECK(with({{"OMPI_COMM_WORLD_RANK", "3"}, {"OMPI_COMM_WORLD_SIZE", "4"}}) == Shard{3, 4});
   CHECK(with({{"PMI_RANK", "0"}, {"PMI_SIZE", "2"}}) == Shard{0, 2});
   CHECK(with({{"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "2"}}) == Shard{1, 2});

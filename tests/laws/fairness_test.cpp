@@ -154,7 +154,7 @@ TEST_CASE(
 }
 
 TEST_CASE("Nothing completed means a duration of 0 s, not a negative one") {
-  Metrics metrics({}, {});
+  Metrics metrics({Slo{}}, {});
   RequestRecord r;
   r.outcome = Outcome::rejected_too_large;
   r.arrived = Seconds{5};
