@@ -117,6 +117,9 @@ TEST_CASE("Points that fail are kept with their message, and the sweep says so a
   CHECK_THAT(third.err, Catch::Contains("2 points were in f already"));
   Store store(folder / "f");
   store.put(
+      0,
+      {.assignments = "{}", .scenario_hash = "", .result = {.code = 70, .output = "killed"}, .metrics = {}});
+  store.put(
       1, {.assignments = "{}", .scenario_hash = "", .result = {.code = 1, .output = "stuck"}, .metrics = {}});
   const test::Ended failed = call(folder, resumed);
   CHECK(failed.code == 3);
