@@ -1,6 +1,7 @@
 #include "experiments/emit.hpp"
 
 #include <algorithm>
+#include <cctype>
 
 #include "sim/base/config.hpp"
 
