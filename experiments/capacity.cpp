@@ -4,7 +4,6 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
 #include "experiments/interrupt.hpp"
 #include "experiments/run.hpp"
@@ -193,6 +192,7 @@ Capacity find_capacity(const CapacityOptions& options) {
   std::map<double, TriedPoint> tried;
   const auto try_scales = [&](const std::vector<double>& scales) {
     std::vector<Candidate> candidates;
+    candidates.reserve(scales.size());
     for (const double scale : scales) candidates.push_back({.assignments = {}, .scale = scale, .budget = 0});
     if (options.progress) options.progress("loads tried: " + std::to_string(tried.size()));
     for (TriedPoint& point : try_all(options, candidates, origin))
@@ -331,9 +331,9 @@ ordered_json capacity_json(const Capacity& capacity) {
 namespace {
 
 std::string text_of(const std::vector<std::string>& assignments) {
-  return std::accumulate(
-      assignments.begin(), assignments.end(), std::string(),
-      [](std::string text, const std::string& a) { return text.empty() ? a : text + ", " + a; });
+  std::string text;
+  for (const std::string& assignment : assignments) text += (text.empty() ? "" : ", ") + assignment;
+  return text;
 }
 
 }  // namespace

@@ -216,6 +216,7 @@ int compare(const Options& o) {
   const auto match =
       static_cast<Match>(std::find(kMatchNames.begin(), kMatchNames.end(), o.match) - kMatchNames.begin());
   std::vector<Limit> limits;
+  limits.reserve(o.limits.size());
   for (const std::string& text : o.limits) limits.push_back(parse_limit(text));
   const Matching matching = match_scenarios(o, match);
   const std::size_t seeds = o.seeds;
@@ -421,6 +422,7 @@ int capacity(const Options& o) {
     return found.capacity ? exit_code::kDone : exit_code::kNo;
   }
   std::vector<Axis> axes;
+  axes.reserve(o.axes.size());
   for (const std::string& text : o.axes) axes.push_back(parse_axis(text));
   const auto match =
       static_cast<Match>(std::find(kMatchNames.begin(), kMatchNames.end(), o.minimise) - kMatchNames.begin());

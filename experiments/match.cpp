@@ -59,6 +59,7 @@ std::vector<std::int64_t> matched_replicas(const Budget& budget, double target) 
   const double growing = budget.total() - budget.fixed;
   const double scale = std::max(target - budget.fixed, 0.0) / growing;
   std::vector<std::int64_t> counts;
+  counts.reserve(budget.replicas.size());
   for (const std::int64_t replicas : budget.replicas)
     counts.push_back(std::max<std::int64_t>(1, std::llround(static_cast<double>(replicas) * scale)));
   // Of the steps that bring it nearer, the one that leaves the proportions most alike.

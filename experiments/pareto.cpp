@@ -51,20 +51,21 @@ Objective parse_objective(const std::string& text) {
 }
 
 void find_front(std::vector<ParetoPoint>& points, const Objective& x, const Objective& y) {
-  std::ranges::stable_sort(points, [&](const ParetoPoint& a, const ParetoPoint& b) {
-    return std::pair(merit(a.x, x), merit(a.y, y)) < std::pair(merit(b.x, x), merit(b.y, y));
-  });
-  // From the best x on: what is not better in y than all before is dominated, unless it equals the best of
+  // The best x first: what is not better in y than all before is dominated, unless it equals the best of
   // them.
+  std::ranges::stable_sort(points, [&](const ParetoPoint& a, const ParetoPoint& b) {
+    return std::pair(merit(a.x, x), merit(a.y, y)) > std::pair(merit(b.x, x), merit(b.y, y));
+  });
   double best = -std::numeric_limits<double>::infinity();
   double x_of_best = 0;
-  for (auto p = points.rbegin(); p != points.rend(); ++p) {
-    const double here = merit(p->y, y);
-    p->dominated = here < best || (here == best && p->x != x_of_best);
+  for (ParetoPoint& p : points) {
+    const double here = merit(p.y, y);
+    p.dominated = here < best || (here == best && p.x != x_of_best);
     if (here <= best) continue;
     best = here;
-    x_of_best = p->x;
+    x_of_best = p.x;
   }
+  std::ranges::reverse(points);
 }
 
 std::vector<Front> compare_fronts(const std::vector<std::filesystem::path>& stores, const Objective& x,

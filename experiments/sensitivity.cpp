@@ -123,6 +123,8 @@ Sensitivity sobol(const std::vector<std::string>& paths, std::size_t samples, st
     const Indices all = indices(samples, of_a, of_b, of_ab, [](std::size_t k) { return k; });
     std::vector<double> firsts;
     std::vector<double> totals;
+    firsts.reserve(again.size());
+    totals.reserve(again.size());
     for (const auto& rows : again) {
       const Indices some = indices(samples, of_a, of_b, of_ab, [&](std::size_t k) { return rows[k]; });
       firsts.push_back(some.first);
@@ -149,10 +151,12 @@ Sensitivity morris(const std::vector<std::string>& paths, std::size_t samples, s
   std::vector<std::vector<std::size_t>> orders;
   for (std::size_t t = 0; t < samples; ++t) {
     std::vector<double> point;
+    point.reserve(axes);
     for (std::size_t i = 0; i < axes; ++i)
       point.push_back(boost::random::uniform_int_distribution<int>(0, kLevels - 1)(random) /
                       static_cast<double>(kLevels - 1));
     std::vector<std::size_t> order;
+    order.reserve(axes);
     for (std::size_t i = 0; i < axes; ++i) order.push_back(i);
     for (std::size_t i = axes; i > 1; --i)
       std::swap(order[i - 1], order[boost::random::uniform_int_distribution<std::size_t>(0, i - 1)(random)]);
@@ -183,6 +187,7 @@ Sensitivity morris(const std::vector<std::string>& paths, std::size_t samples, s
     std::vector<double> sizes = effects[i];
     for (double& e : sizes) e = std::abs(e);
     std::vector<double> means;
+    means.reserve(again.size());
     for (const auto& rows : again) {
       double sum = 0;
       for (const std::size_t r : rows) sum += sizes[r];
@@ -348,6 +353,7 @@ Sensitivity analyse_scenario(const SensitivityOptions& options) {
     return figures;
   };
   std::vector<std::string> paths;
+  paths.reserve(options.axes.size());
   for (const UncertainAxis& axis : options.axes) paths.push_back(axis.path);
   return analyse(paths, options.method, options.samples, 1, model);
 }

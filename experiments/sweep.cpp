@@ -297,6 +297,7 @@ SweepTable read_sweep(const std::filesystem::path& file, const std::vector<std::
   const Store store(file);
   std::vector<Axis> axes;
   const ordered_json sweep = ordered_json::parse(store.sweep().description);
+  axes.reserve(sweep.at("axes").size());
   for (const ordered_json& axis : sweep.at("axes"))
     axes.push_back({axis.at("path").get<std::string>(), axis.at("values").get<std::vector<std::string>>()});
   std::map<std::size_t, TaskResult> results;
