@@ -100,7 +100,7 @@ std::string accelerator_of(const std::string& gpu) {
 
 // One pool as the row was measured.
 ordered_json scenario_of(const CsvTable& table, std::size_t row, const PowerValidationOptions& options) {
-  const std::string model = table.text(row, "model");
+  const std::string& model = table.text(row, "model");
   ordered_json j;
   if (find_model(model) != nullptr || options.models.empty()) {
     j["model"] = model;
@@ -109,7 +109,7 @@ ordered_json scenario_of(const CsvTable& table, std::size_t row, const PowerVali
     if (const auto slash = stem.find('/'); slash != std::string::npos) stem.replace(slash, 1, "--");
     j["model"] = {{"hf_config", std::filesystem::absolute(options.models / (stem + ".json")).string()}};
   }
-  const std::string weights = table.text(row, "weight_precision");
+  const std::string& weights = table.text(row, "weight_precision");
   const bool mxfp4 = weights == "mxfp4";
   j["precision"] = {{"weights", weights == "fp8" ? "fp8" : "bf16"}};
   if (mxfp4) j["precision"]["experts"] = "fp4";
@@ -193,7 +193,7 @@ Validation validate_power(const CsvTable& table, const PowerValidationOptions& o
   std::vector<Sample> samples;
   std::map<std::string, std::string> refused;  // by model
   for (std::size_t row = 0; row < table.rows(); ++row) {
-    const std::string model = table.text(row, "model");
+    const std::string& model = table.text(row, "model");
     try {
       if (const auto known = refused.find(model); known != refused.end()) throw ConfigError(known->second);
       samples.push_back(sample_of(table, row, options));
