@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "experiments/figures.hpp"
 #include "experiments/interrupt.hpp"
 #include "experiments/run.hpp"
 #include "experiments/table.hpp"
@@ -19,30 +20,24 @@ constexpr double kMostScale = 1e6;  // of the workload's rate_scale
 // Points that are tried at a time, so that the answer does not depend on the number of jobs.
 constexpr std::size_t kProbes = 3;
 
-std::optional<double> figure(const ordered_json& summary, const char* pointer) {
-  const ordered_json::json_pointer at{pointer};
-  if (!summary.contains(at) || !summary.at(at).is_number()) return std::nullopt;
-  return summary.at(at).get<double>();
-}
-
 // Of what arrives: sessions, where there are some.
 double arriving(const ordered_json& summary) {
-  if (const auto sessions = figure(summary, "/sessions/arrivals_per_second")) return *sessions;
-  return figure(summary, "/metrics/request_rate").value_or(0);
+  if (const auto sessions = find_figure(summary, "sessions.arrivals_per_second")) return *sessions;
+  return find_figure(summary, "metrics.request_rate").value_or(0);
 }
 
 // Saturation shows in time only: where most of the work is done after the last arrival, no load can be told
 // from another.
 bool is_too_short(const ordered_json& summary) {
-  const auto rate = figure(summary, "/metrics/request_rate");
-  const auto throughput = figure(summary, "/metrics/request_throughput");
+  const auto rate = find_figure(summary, "metrics.request_rate");
+  const auto throughput = find_figure(summary, "metrics.request_throughput");
   return rate && throughput && *throughput < *rate / 2;
 }
 
 // Of requests and of tasks, whichever are bounded: the lower.
 std::optional<double> attainment(const ordered_json& summary) {
-  const auto requests = figure(summary, "/metrics/slo_attainment");
-  const auto tasks = figure(summary, "/sessions/slo_attainment");
+  const auto requests = find_figure(summary, "metrics.slo_attainment");
+  const auto tasks = find_figure(summary, "sessions.slo_attainment");
   if (requests && tasks) return std::min(*requests, *tasks);
   return requests ? requests : tasks;
 }
@@ -136,11 +131,11 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
       point.too_short = point.too_short || is_too_short(summary);
       point.saturated = point.saturated || summary.at("metrics").at("saturated").get<bool>();
       point.abandoned = point.abandoned || summary.value("abandoned", false);
-      const auto add = [&](std::optional<double>& sum, const char* pointer) {
-        if (const auto value = figure(summary, pointer)) sum = sum.value_or(0) + *value / seeds;
+      const auto add = [&](std::optional<double>& sum, std::string_view name) {
+        if (const auto value = find_figure(summary, name)) sum = sum.value_or(0) + *value / seeds;
       };
-      add(point.ttft_p99_ms, "/metrics/ttft_ms/p99");
-      add(point.tpot_p99_ms, "/metrics/tpot_ms/p99");
+      add(point.ttft_p99_ms, "metrics.ttft_ms.p99");
+      add(point.tpot_p99_ms, "metrics.tpot_ms.p99");
     }
     point.meets = point.error.empty() && !point.saturated && !point.abandoned && !point.too_short &&
                   point.attainment >= options.attainment;

@@ -392,7 +392,7 @@ int merge_stores(const Options& o) {
 int show_status(const Options& o) {
   const Store store(o.store);
   const SweepTable table = read_sweep(o.store, o.columns);
-  if (!o.csv.empty()) return show_table(o, table);
+  if (!o.csv.empty() || !o.columns.empty()) return show_table(o, table);
   std::cout << store.done().size() << " of " << store.sweep().points << " points are in " << o.store << ", "
             << table.failures.size() << " of them failed\n";
   return exit_code::kDone;
@@ -750,8 +750,9 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   merge_app->add_option("shards", o.files, "Stores to take them from")->required()->expected(1, 100'000);
   merge_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
 
-  CLI::App* status_app = add("status", "Show how many points of a sweep are in a store, or its table",
-                             "disagg status all.sqlite --csv all.csv");
+  CLI::App* status_app =
+      add("status", "Show how many points of a sweep are in a store, or (--csv, --column) its table",
+          "disagg status all.sqlite --csv all.csv");
   status_app->add_option("store", o.store, "Store of a sweep")->required();
   status_app->add_option("--csv", o.csv, "Write the table of its points here");
   status_app->add_option("--column", o.columns, "Only this column of the table; several keep their order")

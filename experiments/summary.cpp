@@ -367,8 +367,12 @@ ordered_json summarise(const RunFacts& facts) {
   j["cost"] = cost_json(facts, energy, tasks);
   j["bottleneck"] = bottleneck(facts, by_pool);
   std::vector<std::string> sources;
+  std::vector<std::string> assumed = facts.scenario.assumptions;
   for (const PoolSetup& pool : pools) {
     const Accelerator& a = pool.shape.accelerator;
+    if (const std::string what = "power of " + a.name + ": " + a.power.source;
+        a.tdp && a.power.assumed && std::ranges::find(assumed, what) == assumed.end())
+      assumed.push_back(what);
     sources.push_back(a.name + ": " + a.provenance.source);
     sources.push_back(a.name + ", power: " + a.power.source);
     if (!a.all_in_source.empty()) sources.push_back(a.name + ", all-in cost: " + a.all_in_source);
@@ -388,7 +392,7 @@ ordered_json summarise(const RunFacts& facts) {
                      {"network", solver + ", max-min fair"},
                      {"first_token", "emitted when the prefill ends, before the KV hand-off"},
                      {"datasheets", sources},
-                     {"assumed", facts.scenario.assumptions},
+                     {"assumed", assumed},
                      {"notes", facts.notes}};
   return j;
 }

@@ -90,6 +90,9 @@ TEST_CASE("Four shards merged are one sweep, and merged twice the same") {
   CHECK(test::read_text(folder / "all.csv") == test::read_text(folder / "whole.csv"));
   CHECK_THAT(call(folder, {"status", "shard-2"}).out,
              Catch::StartsWith("50 of 200 points are in shard-2, 0 of them failed"));
+  CHECK_THAT(call(folder, {"status", "shard-2", "--column", "metrics.completed"}).out,
+             Catch::StartsWith(
+                 "point,workload.output_tokens,seed,exit_code,scenario_hash,metrics.completed\n1,5,2,0,"));
   // What belongs to another sweep is refused, and so is going on with it.
   test::write_text(folder / "s.json", test::with(kScenario, "500", "600"));
   const test::Ended other = call(folder, sweep("whole", {"--resume"}));
