@@ -9,6 +9,7 @@
 #include "experiments/interrupt.hpp"
 #include "experiments/run.hpp"
 #include "experiments/table.hpp"
+#include "sim/base/no_progress.hpp"
 #include "sim/base/text.hpp"
 
 namespace disagg {
@@ -49,11 +50,13 @@ struct Candidate {
   double budget = 0;
 };
 
+std::string load_override(double rate_scale) { return "workload.rate_scale=" + show_exact(rate_scale); }
+
 std::vector<std::string> overrides_of(const CapacityOptions& options, const Candidate& candidate,
                                       double base_scale, std::uint64_t seed) {
   std::vector<std::string> all = options.overrides;
   all.insert(all.end(), candidate.assignments.begin(), candidate.assignments.end());
-  if (candidate.scale != 1) all.push_back("workload.rate_scale=" + show_exact(base_scale * candidate.scale));
+  if (candidate.scale != 1) all.push_back(load_override(base_scale * candidate.scale));
   all.push_back("seed=" + std::to_string(seed));
   return all;
 }
@@ -97,7 +100,8 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
                        .folder = {},
                        .timeline = false,
                        .progress = {},
-                       .attainment = options.attainment};
+                       .attainment = options.attainment,
+                       .end_saturated = true};
         return run_scenario(load_scenario(options.scenario, overrides), run).dump();
       },
       [&](std::size_t i, const TaskResult& result) {
@@ -107,6 +111,7 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
   for (std::size_t c = 0; c < candidates.size(); ++c) {
     TriedPoint point{.assignments = candidates[c].assignments,
                      .scale = candidates[c].scale,
+                     .load_override = load_override(origin.rate_scale * candidates[c].scale),
                      .budget = candidates[c].budget,
                      .arriving_per_second = 0,
                      .attainment = 0,
@@ -116,7 +121,8 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
                      .meets = false,
                      .ttft_p99_ms = {},
                      .tpot_p99_ms = {},
-                     .error = {}};
+                     .error = {},
+                     .summary = {}};
     const auto seeds = static_cast<double>(options.seeds);
     for (const TaskResult& result : results[c]) {
       if (result.code == exit_code::kNo) {  // no progress: an answer about this cluster
@@ -139,6 +145,7 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
     }
     point.meets = point.error.empty() && !point.saturated && !point.abandoned && !point.too_short &&
                   point.attainment >= options.attainment;
+    point.summary = results[c].front().output;
     points.push_back(std::move(point));
   }
   return points;
@@ -244,15 +251,59 @@ Capacity find_capacity(const CapacityOptions& options) {
   return capacity;
 }
 
+TriedPoint try_load(const CapacityOptions& options) {
+  return try_all(options, {Candidate{}}, check(options, {}, false)).front();
+}
+
+ordered_json summary_at_capacity(const CapacityOptions& options) {
+  const Capacity found = find_capacity(options);
+  const TriedPoint& shown = found.capacity ? *found.capacity : found.tried.front();
+  if (!shown.error.empty()) throw NoProgress(shown.error);
+  ordered_json summary = ordered_json::parse(shown.summary);
+  const TriedPoint none;
+  const TriedPoint& at = found.capacity ? *found.capacity : none;
+  summary["capacity"] = {
+      {"per_s", at.arriving_per_second},
+      {"load", found.capacity ? at.scale : 0},
+      {"attainment", at.attainment},
+      {"next_per_s", found.next ? ordered_json(found.next->arriving_per_second) : ordered_json(nullptr)}};
+  summary["provenance"]["workload_hash"] = load_scenario(options.scenario, options.overrides).workload_hash;
+  return summary;
+}
+
+std::string capacity_question(const CapacityOptions& options) {
+  return "capacity at an attainment of " + show_exact(options.attainment) + " within " +
+         show_exact(options.tolerance) + ", seeds " + std::to_string(options.seeds);
+}
+
+PointResults find_capacities(const Experiment& experiment, const CapacityOptions& options,
+                             const PointsOptions& points) {
+  const auto at = [&](std::size_t point) {
+    CapacityOptions one = options;
+    one.scenario = experiment.scenario;
+    one.overrides = experiment.overrides_at(point);
+    one.jobs = 1;
+    one.progress = {};
+    return one;
+  };
+  for (std::size_t point = points.shard; point < experiment.design.points(); point += points.shards) {
+    if (interrupted()) throw Interrupted();
+    check(at(point), {}, true);
+  }
+  return run_points(experiment, points,
+                    [&](std::size_t point) { return summary_at_capacity(at(point)).dump(); });
+}
+
 CheapestCluster find_cheapest(const CapacityOptions& options, const std::vector<Axis>& axes, Match match) {
   std::vector<Candidate> candidates;
   CheapestCluster cheapest;
-  cheapest.points = grid_points(axes);
+  const Design grid = make_design(axes, DesignKind::grid, 0, 0);
+  cheapest.points = grid.points();
   std::optional<Origin> origin;
   std::string first_problem;
   for (std::size_t point = 0; point < cheapest.points; ++point) {
     if (interrupted()) throw Interrupted();
-    Candidate candidate{.assignments = grid_assignments(axes, point), .scale = 1, .budget = 0};
+    Candidate candidate{.assignments = grid.assignments(point), .scale = 1, .budget = 0};
     // Not every combination need be a cluster: a model may not fit.
     try {
       if (!origin) origin = check(options, candidate.assignments, false);

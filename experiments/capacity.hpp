@@ -10,8 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "experiments/design.hpp"
 #include "experiments/match.hpp"
-#include "experiments/sweep.hpp"
+#include "experiments/points.hpp"
 
 namespace disagg {
 
@@ -30,6 +31,7 @@ struct CapacityOptions {
 struct TriedPoint {
   std::vector<std::string> assignments;  // of the axes: "cluster.pools[0].replicas=4"
   double scale = 1;                      // times the scenario's load
+  std::string load_override;             // that makes this load: "workload.rate_scale=2"
   double budget = 0;                     // of the cluster, where that is minimised
   double arriving_per_second = 0;        // requests, or sessions where there are some
   double attainment = 0;
@@ -38,7 +40,8 @@ struct TriedPoint {
   bool too_short = false;  // most of the work was done after the last arrival: saturation cannot be seen
   bool meets = false;
   std::optional<double> ttft_p99_ms, tpot_p99_ms;
-  std::string error;  // why there is no result; such a point does not meet
+  std::string error;    // why there is no result; such a point does not meet
+  std::string summary;  // of the first seed, JSON
 };
 
 // The highest load that meets the SLO, by doubling or halving the scenario's until it is enclosed, and then
@@ -49,6 +52,20 @@ struct Capacity {
   std::vector<TriedPoint> tried;             // by load
 };
 Capacity find_capacity(const CapacityOptions& options);
+
+// The scenario at its own load.
+TriedPoint try_load(const CapacityOptions& options);
+
+// The summary of the run at the capacity (first seed), with "capacity": {"per_s": requests or sessions
+// arriving, "load", "attainment", "next_per_s"}, all 0 where no load meets the SLO, and then the summary is
+// that of the least load tried; "workload_hash" is that of the scenario's own load, which the loads share.
+// Runs one process at a time.
+nlohmann::ordered_json summary_at_capacity(const CapacityOptions& options);
+// The question that it answers, for stores.
+std::string capacity_question(const CapacityOptions& options);
+// The same at each point of an experiment; its scenario and changes take the place of those of `options`.
+PointResults find_capacities(const Experiment& experiment, const CapacityOptions& options,
+                             const PointsOptions& points);
 
 // The cluster of least budget (Match::count, cost, capital or power) on a grid that meets the SLO under the
 // scenario's load: points are tried from the cheapest on, so that the first to meet it is the answer.

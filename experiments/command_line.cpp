@@ -1,639 +1,23 @@
 #include "experiments/command_line.hpp"
 
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <ctime>
+#include <functional>
 #include <iostream>
-#include <nlohmann/json.hpp>
-#include <set>
-#include <thread>
-#include <tuple>
+#include <optional>
 
-#include "embedded.hpp"
-#include "experiments/calibrate.hpp"
-#include "experiments/capacity.hpp"
-#include "experiments/compare.hpp"
+#include "experiments/commands.hpp"
+#include "experiments/design.hpp"
 #include "experiments/emit.hpp"
-#include "experiments/fit_profile.hpp"
-#include "experiments/fit_software.hpp"
-#include "experiments/inspect_workload.hpp"
 #include "experiments/interrupt.hpp"
-#include "experiments/list.hpp"
-#include "experiments/paper_figures.hpp"
-#include "experiments/pareto.hpp"
+#include "experiments/match.hpp"
 #include "experiments/processes.hpp"
-#include "experiments/progress.hpp"
-#include "experiments/roofline.hpp"
-#include "experiments/run.hpp"
-#include "experiments/run_folder.hpp"
-#include "experiments/scenario.hpp"
 #include "experiments/sensitivity.hpp"
-#include "experiments/store.hpp"
-#include "experiments/sweep.hpp"
-#include "experiments/topology_report.hpp"
-#include "experiments/validate.hpp"
-#include "experiments/validate_kernels.hpp"
-#include "experiments/validate_power.hpp"
-#include "sim/base/one_of.hpp"
+#include "sim/base/config.hpp"
+#include "sim/base/text.hpp"
 #include "version.hpp"
-#include "workloads/workload.hpp"
 
 namespace disagg {
 namespace {
-
-using nlohmann::ordered_json;
-
-struct Options {
-  std::vector<std::filesystem::path> scenarios, files;
-  std::vector<std::string> overrides;
-  std::vector<std::string> axes, columns;
-  std::vector<std::string> by, limits, fit;
-  std::string fit_mode = "agg";
-  std::string folder, csv, what, trace_kind, accelerator, output, models, recipes, constants, constants_of,
-      figures;
-  std::string software = "eager-2023", validation_kind = "serving";
-  std::size_t folds = 5;
-  RooflineOptions roofline;
-  std::size_t jobs = std::max(1U, std::thread::hardware_concurrency());
-  std::string profile_name = "fitted", match = "none";
-  std::size_t seeds = 1;
-  double attainment = 0.9, tolerance = 0.02;
-  std::string minimise, store, shard, metric, method = "sobol";
-  std::size_t samples = 64, shards = 1;
-  std::vector<std::string> arguments;
-  std::string image = "disagg", claim = "disagg";
-  std::string x = "metrics.output_throughput_per_accelerator", y = "min:metrics.tpot_ms.p50";
-  bool resume = false;
-  bool halves = false;
-  bool with_suspect = false;
-  bool json = false, quiet = false, timeline = false, single_steps = false;
-};
-
-template <class Variant>
-void append_choices(std::string_view seam, std::vector<NamedChoice>& choices) {
-  for (std::size_t i = 0; i < OneOf<Variant>::names.size(); ++i)
-    choices.push_back({seam, OneOf<Variant>::names[i], OneOf<Variant>::summaries[i]});
-}
-
-std::vector<NamedChoice> all_choices() {
-  std::vector<NamedChoice> choices;
-  append_choices<BatchPolicy>("cluster.pools[].batching", choices);
-  append_choices<ServiceModel>("cluster.pools[].service", choices);
-  append_choices<EvictionPolicy>("cluster.pools[].prefix_cache.eviction", choices);
-  append_choices<RetentionPolicy>("cluster.pools[].prefix_cache.retention", choices);
-  append_choices<SpillPolicy>("cluster.pools[].spill", choices);
-  append_choices<RoutingPolicy>("cluster.router", choices);
-  append_choices<AdmissionPolicy>("cluster.admission", choices);
-  append_choices<HandOffPolicy>("cluster.hand_off", choices);
-  append_choices<TopologyPolicy>("cluster.topology", choices);
-  append_choices<PlacementPolicy>("cluster.placement", choices);
-  append_choices<ReplicaFailure>("cluster.failures[]", choices);
-  append_choices<NetworkSolver>("network.solver", choices);
-  append_choices<LinkFailure>("network.failures[]", choices);
-  append_choices<WorkloadKind>("workload", choices);
-  append_choices<Arrivals>("workload.arrivals", choices);
-  append_choices<Length>("workload.prompt_tokens", choices);
-  append_choices<ContextPolicy>("workload.profiles[].context", choices);
-  append_choices<Duration>("workload.profiles[].tool", choices);
-  return choices;
-}
-
-double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-
-std::string speed(const ordered_json& summary, double seconds) {
-  const auto completed = summary.at("metrics").at("completed").get<double>();
-  return show_number(completed) + " requests simulated in " + show(Seconds{seconds}) + " of CPU time";
-}
-
-int run(const Options& o) {
-  const double before = cpu_seconds();
-  Scenario scenario = load_scenario(o.scenarios.front(), o.overrides);
-  ProgressLine line(o.quiet);
-  RunOptions options{
-      .single_steps = o.single_steps, .folder = {}, .timeline = o.timeline, .progress = run_progress(line)};
-  if (!o.folder.empty()) options.folder = o.folder;
-  if (o.timeline && o.folder.empty())
-    throw ConfigError("--timeline: needs --out FOLDER to write timeline.json into");
-  const ordered_json summary = run_scenario(std::move(scenario), options);
-  line.clear();
-  if (o.json) {
-    std::cout << summary.dump(2) << '\n';
-  } else {
-    print_summary(summary, std::cout);
-  }
-  if (!o.quiet) {
-    std::cerr << speed(summary, cpu_seconds() - before) << '\n';
-    if (!o.folder.empty()) std::cerr << "results are in " << o.folder << '\n';
-  }
-  return exit_code::kDone;
-}
-
-// Runs one process a scenario and collects the summaries in order. Throws ConfigError with the first failure.
-std::vector<ordered_json> run_all(const Options& o, std::size_t count,
-                                  const std::function<Scenario(std::size_t)>& load) {
-  for (std::size_t i = 0; i < count; ++i) load(i);  // every problem before the first run
-  std::vector<ordered_json> summaries(count);
-  TaskResult failure;
-  ProgressLine line(o.quiet);
-  line.show(0, "running " + std::to_string(count) + " scenarios");
-  run_forked(
-      count, o.jobs,
-      [&](std::size_t i) {
-        Scenario scenario = load(i);
-        RunOptions options{
-            .single_steps = o.single_steps, .folder = {}, .timeline = o.timeline, .progress = {}};
-        if (!o.folder.empty()) options.folder = std::filesystem::path(o.folder) / scenario.name;
-        return run_scenario(std::move(scenario), options).dump();
-      },
-      [&](std::size_t i, const TaskResult& result) {
-        if (result.code == exit_code::kDone) {
-          summaries[i] = ordered_json::parse(result.output);
-        } else if (failure.code == exit_code::kDone) {
-          failure = result;
-        }
-      });
-  line.clear();
-  if (failure.code == exit_code::kBadInput) throw ConfigError(failure.output);
-  if (failure.code != exit_code::kDone) throw std::runtime_error(failure.output);
-  return summaries;
-}
-
-void make_parent_of_runs(const Options& o) {
-  if (o.folder.empty()) return;
-  std::error_code error;
-  std::filesystem::create_directories(o.folder, error);
-  if (error) throw ConfigError(o.folder + ": cannot make this folder: " + error.message());
-}
-
-// Each scenario's results go into a folder of its name.
-void require_distinct_names(std::size_t count, const std::function<Scenario(std::size_t)>& load) {
-  std::set<std::string> names;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string name = load(i).name;
-    if (!names.insert(name).second)
-      throw ConfigError("--out: two scenarios are named '" + name + "'; give one of them another \"name\"");
-  }
-}
-
-// Changes of the number of replicas that give each scenario what the first has; and what was done, in words.
-struct Matching {
-  std::vector<std::vector<std::string>> overrides;  // [scenario]
-  std::vector<std::string> told;
-};
-
-Matching match_scenarios(const Options& o, Match match) {
-  Matching matching{.overrides = std::vector<std::vector<std::string>>(o.scenarios.size()), .told = {}};
-  if (match == Match::none) return matching;
-  double target = 0;
-  for (std::size_t i = 0; i < o.scenarios.size(); ++i) {
-    const Scenario scenario = load_scenario(o.scenarios[i], o.overrides);
-    const Budget own = budget(scenario, match);
-    if (i == 0) {
-      target = own.total();
-      continue;
-    }
-    const std::vector<std::int64_t> replicas = matched_replicas(own, target);
-    std::string text;
-    for (std::size_t p = 0; p < replicas.size(); ++p) {
-      matching.overrides[i].push_back("cluster.pools[" + std::to_string(p) +
-                                      "].replicas=" + std::to_string(replicas[p]));
-      text += (p > 0 ? ", " : "") + own.pool_names[p] + " " + std::to_string(own.replicas[p]) + " -> " +
-              std::to_string(replicas[p]);
-    }
-    constexpr std::array<std::string_view, 5> kUnits{"", "accelerators", "USD an hour", "USD of capital",
-                                                     "W"};
-    matching.told.push_back("'" + scenario.name + "' at equal " + o.match + ": replicas of " + text + ", " +
-                            show_number(own.of(replicas), 5) + " " +
-                            std::string(kUnits.at(static_cast<std::size_t>(match))) + " against " +
-                            show_number(target, 5) + " (" +
-                            show_number((own.of(replicas) / target - 1) * 100, 2) + " %).");
-  }
-  return matching;
-}
-
-int compare(const Options& o) {
-  const auto match =
-      static_cast<Match>(std::find(kMatchNames.begin(), kMatchNames.end(), o.match) - kMatchNames.begin());
-  std::vector<Limit> limits;
-  limits.reserve(o.limits.size());
-  for (const std::string& text : o.limits) limits.push_back(parse_limit(text));
-  const Matching matching = match_scenarios(o, match);
-  const std::size_t seeds = o.seeds;
-  // Of each scenario all seeds, the scenario's own first: the same on all sides.
-  const auto load = [&](std::size_t i) {
-    std::vector<std::string> overrides = o.overrides;
-    const auto& more = matching.overrides[i / seeds];
-    overrides.insert(overrides.end(), more.begin(), more.end());
-    if (i % seeds == 0) return load_scenario(o.scenarios[i / seeds], overrides);
-    const std::uint64_t seed = load_scenario(o.scenarios[i / seeds], overrides).cluster.seed + i % seeds;
-    overrides.push_back("seed=" + std::to_string(seed));
-    Scenario scenario = load_scenario(o.scenarios[i / seeds], overrides);
-    if (!o.folder.empty()) scenario.name += "-seed-" + std::to_string(seed);
-    return scenario;
-  };
-  if (!o.folder.empty()) require_distinct_names(o.scenarios.size() * seeds, load);
-  make_parent_of_runs(o);
-  const auto summaries = run_all(o, o.scenarios.size() * seeds, load);
-  Comparison comparison{.sides = {}, .match = match, .matched = matching.told};
-  for (std::size_t i = 0; i < summaries.size(); ++i) {
-    if (i % seeds == 0) comparison.sides.emplace_back();
-    comparison.sides.back().push_back(summaries[i]);
-  }
-  if (o.json) {
-    std::cout << comparison_json(comparison).dump(2) << '\n';
-  } else {
-    print_comparison(comparison, std::cout);
-  }
-  if (!o.folder.empty() && !o.quiet) std::cerr << "results are in " << o.folder << '\n';
-  const std::vector<std::string> passed = limits_passed(comparison, limits);
-  for (const std::string& sentence : passed) std::cerr << "disagg: " << sentence << '\n';
-  return passed.empty() ? exit_code::kDone : exit_code::kNo;
-}
-
-int demo(Options o) {
-  if (o.folder.empty()) o.folder = "disagg-demo";
-  o.timeline = true;
-  const auto files = embedded::demo_files;
-  constexpr std::size_t kSeeds = 5;
-  const auto load = [&](std::size_t side, std::size_t seed) {
-    ConfigNode root = parse_config(files[side].text, files[side].name);
-    override_config(root, "seed=" + std::to_string(seed + 1));
-    return read_scenario(std::move(root), std::filesystem::path(files[side].name).stem().string());
-  };
-  make_parent_of_runs(o);
-  Comparison comparison;
-  for (const ordered_json& summary :
-       run_all(o, files.size(), [&](std::size_t side) { return load(side, 0); }))
-    comparison.sides.push_back({summary});
-  Options others = o;
-  others.folder.clear();
-  others.timeline = false;
-  const auto more = run_all(others, files.size() * (kSeeds - 1),
-                            [&](std::size_t i) { return load(i % files.size(), 1 + i / files.size()); });
-  for (std::size_t i = 0; i < more.size(); ++i) comparison.sides[i % files.size()].push_back(more[i]);
-  std::cout << "Four kinds of agents on Llama-3.1-70B: does a cluster of unequal accelerators beat one of "
-               "equal ones that\n"
-               "costs the same? (scenarios: experiments/demo/; means of five seeds)\n\n";
-  print_comparison(comparison, std::cout);
-  write_file(std::filesystem::path(o.folder) / "comparison.json", comparison_json(comparison).dump(2) + "\n");
-  std::cout << "\nIn " << o.folder
-            << "/ are for each side (first seed): summary.json, requests.csv, timeseries.csv, links.csv, "
-               "replicas.csv and\n"
-            << "timeline.json (open it at ui.perfetto.dev).\n";
-  return exit_code::kDone;
-}
-
-int inspect_workload(const Options& o) {
-  const auto source = open_workload(o.scenarios.front(), o.trace_kind, o.overrides);
-  const ordered_json inspection = inspect(*source);
-  if (o.json) {
-    std::cout << inspection.dump(2) << '\n';
-  } else {
-    print_inspection(inspection, std::cout);
-  }
-  return exit_code::kDone;
-}
-
-int convert_workload(const Options& o) {
-  const auto source = open_workload(o.scenarios.front(), o.trace_kind, o.overrides);
-  // Under another name until it is whole.
-  const std::filesystem::path part = o.output + ".part";
-  std::ofstream out(part);
-  if (!out) throw ConfigError("-o " + o.output + ": cannot be written");
-  try {
-    const std::int64_t rows = write_sessions(*source, out);
-    finish_writing(out, part);
-    std::filesystem::rename(part, o.output);
-    if (!o.quiet) std::cerr << rows << " calls are in " << o.output << '\n';
-  } catch (...) {
-    std::error_code ignored;
-    std::filesystem::remove(part, ignored);
-    throw;
-  }
-  return exit_code::kDone;
-}
-
-int fit_workload(const Options& o) {
-  const auto source = open_workload(o.scenarios.front(), o.trace_kind, o.overrides);
-  const ProfileFit fit = fit_profile(
-      *source,
-      {.name = o.profile_name, .source = o.scenarios.front().filename().string(), .halves = o.halves});
-  if (!o.output.empty()) write_file(o.output, fit.profile.dump(1) + "\n");
-  if (o.json) {
-    std::cout << ordered_json{{"profile", fit.profile}, {"goodness", fit.goodness}}.dump(2) << '\n';
-  } else {
-    print_fit(fit, std::cout);
-  }
-  return exit_code::kDone;
-}
-
-int show_table(const Options& o, const SweepTable& table) {
-  if (o.csv.empty()) {
-    std::cout << table.csv;
-  } else {
-    write_file(o.csv, table.csv);
-    if (!o.quiet) std::cerr << table.points << " points are in " << o.csv << '\n';
-  }
-  for (const std::string& column : table.missing)
-    std::cerr << "disagg: no point has a column '" << column << "'\n";
-  for (const std::string& failure : table.failures) std::cerr << "disagg: " << failure << '\n';
-  return table.failures.empty() ? exit_code::kDone : exit_code::kSomeFailed;
-}
-
-int sweep(const Options& o) {
-  SweepOptions options{.scenario = o.scenarios.front(),
-                       .overrides = o.overrides,
-                       .axes = {},
-                       .columns = o.columns,
-                       .jobs = o.jobs,
-                       .store = {},
-                       .resume = o.resume,
-                       .shard = 0,
-                       .shards = 1,
-                       .progress = {}};
-  if (!o.store.empty()) options.store = o.store;
-  if (o.store.empty() && (o.resume || !o.shard.empty()))
-    throw ConfigError("sweep: --resume and --shard need a --store");
-  if (!o.shard.empty()) std::tie(options.shard, options.shards) = parse_shard(o.shard);
-  for (const std::string& text : o.axes) options.axes.push_back(parse_axis(text));
-  const auto csv_folder = std::filesystem::path(o.csv).parent_path();
-  if (!csv_folder.empty() && !std::filesystem::is_directory(csv_folder))
-    throw ConfigError("--csv " + o.csv + ": there is no folder '" + csv_folder.string() + "'");
-  ProgressLine line(o.quiet);
-  if (line.active())
-    options.progress = [&](std::size_t done, std::size_t of) {
-      line.show(static_cast<double>(done) / static_cast<double>(of),
-                std::to_string(done) + " of " + std::to_string(of) + " points");
-    };
-  const SweepTable table = run_sweep(options);
-  line.clear();
-  if (!o.quiet && table.resumed > 0) {
-    std::cerr << table.resumed << " points were in " << o.store << " already\n";
-    if (const std::string made = Store(o.store).version(); made != version())
-      std::cerr << "disagg: they may be of another version of the program: " << made << " made the store\n";
-  }
-  return show_table(o, table);
-}
-
-// Of the stores given, the first takes what the others have.
-int merge_stores(const Options& o) {
-  if (o.files.empty()) throw ConfigError("merge: needs at least one store to merge into " + o.store);
-  std::error_code ignored;
-  if (!std::filesystem::exists(o.store, ignored)) Store(o.store, Store(o.files.front()).sweep(), true);
-  Store merged(o.store);
-  for (const std::filesystem::path& file : o.files) merged.merge(Store(file));
-  if (!o.quiet)
-    std::cerr << merged.done().size() << " of " << merged.sweep().points << " points are in " << o.store
-              << '\n';
-  return exit_code::kDone;
-}
-
-int show_status(const Options& o) {
-  const Store store(o.store);
-  const SweepTable table = read_sweep(o.store, o.columns);
-  if (!o.csv.empty() || !o.columns.empty()) return show_table(o, table);
-  std::cout << store.done().size() << " of " << store.sweep().points << " points are in " << o.store << ", "
-            << table.failures.size() << " of them failed\n";
-  return exit_code::kDone;
-}
-
-int capacity(const Options& o) {
-  CapacityOptions options{.scenario = o.scenarios.front(),
-                          .overrides = o.overrides,
-                          .attainment = o.attainment,
-                          .tolerance = o.tolerance,
-                          .seeds = o.seeds,
-                          .jobs = o.jobs,
-                          .progress = {}};
-  if (o.minimise.empty() != o.axes.empty())
-    throw ConfigError(
-        "capacity: --minimise and --axis belong together: what to minimise, and over which clusters");
-  ProgressLine line(o.quiet);
-  if (line.active()) options.progress = [&](const std::string& text) { line.show(-1, text); };
-  if (o.minimise.empty()) {
-    const Capacity found = find_capacity(options);
-    line.clear();
-    if (o.json) {
-      std::cout << capacity_json(found).dump(2) << '\n';
-    } else {
-      print_capacity(found, options, std::cout);
-    }
-    return found.capacity ? exit_code::kDone : exit_code::kNo;
-  }
-  std::vector<Axis> axes;
-  axes.reserve(o.axes.size());
-  for (const std::string& text : o.axes) axes.push_back(parse_axis(text));
-  const auto match =
-      static_cast<Match>(std::find(kMatchNames.begin(), kMatchNames.end(), o.minimise) - kMatchNames.begin());
-  const CheapestCluster found = find_cheapest(options, axes, match);
-  line.clear();
-  if (o.json) {
-    std::cout << cheapest_json(found).dump(2) << '\n';
-  } else {
-    print_cheapest(found, options, match, std::cout);
-  }
-  return found.best ? exit_code::kDone : exit_code::kNo;
-}
-
-int emit(const Options& o) {
-  std::error_code error;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-  std::cout << emit_script({.launcher = static_cast<Launcher>(
-                                std::find(kLaunchers.begin(), kLaunchers.end(), o.what) - kLaunchers.begin()),
-                            .program = error ? "disagg" : program.string(),
-                            .arguments = o.arguments,
-                            .store = o.store,
-                            .shards = o.shards,
-                            .jobs = o.jobs,
-                            .image = o.image,
-                            .claim = o.claim});
-  return exit_code::kDone;
-}
-
-int pareto(const Options& o) {
-  const Objective x = parse_objective(o.x);
-  const Objective y = parse_objective(o.y);
-  const std::vector<Front> fronts = compare_fronts(o.files, x, y);
-  if (o.json) {
-    std::cout << fronts_json(fronts, x, y).dump(2) << '\n';
-  } else {
-    print_fronts(fronts, x, y, std::cout);
-  }
-  return exit_code::kDone;
-}
-
-int sensitivity(const Options& o) {
-  SensitivityOptions options{.scenario = o.scenarios.front(),
-                             .overrides = o.overrides,
-                             .axes = {},
-                             .metric = o.metric,
-                             .method = static_cast<SensitivityMethod>(
-                                 std::find(kSensitivityMethods.begin(), kSensitivityMethods.end(), o.method) -
-                                 kSensitivityMethods.begin()),
-                             .samples = o.samples,
-                             .jobs = o.jobs,
-                             .progress = {}};
-  for (const std::string& text : o.axes) options.axes.push_back(parse_uncertain_axis(text));
-  ProgressLine line(o.quiet);
-  if (line.active())
-    options.progress = [&](std::size_t done, std::size_t of) {
-      line.show(static_cast<double>(done) / static_cast<double>(of),
-                std::to_string(done) + " of " + std::to_string(of) + " runs");
-    };
-  const Sensitivity found = analyse_scenario(options);
-  line.clear();
-  if (o.json) {
-    std::cout << sensitivity_json(found, o.metric).dump(2) << '\n';
-  } else {
-    print_sensitivity(found, o.metric, std::cout);
-  }
-  return exit_code::kDone;
-}
-
-Validation validated(const Options& o) {
-  if (o.validation_kind != "kernels" && (!o.constants.empty() || !o.constants_of.empty()))
-    throw ConfigError("validate: --constants and --constants-of belong to --kind kernels");
-  if (o.validation_kind == "serving") {
-    if (o.scenarios.size() > 1) throw ConfigError("validate: takes one file, unless --kind is kernels");
-    ProgressLine line(o.quiet);
-    ValidateOptions options{.rows = {.models = o.models, .recipes = o.recipes},
-                            .overrides = o.overrides,
-                            .jobs = o.jobs,
-                            .with_suspect = o.with_suspect,
-                            .progress = {}};
-    if (!o.models.empty() && !std::filesystem::is_directory(o.models))
-      throw ConfigError("--models " + o.models + ": there is no such folder");
-    if (line.active())
-      options.progress = [&](std::size_t done, std::size_t of) {
-        line.show(static_cast<double>(done) / static_cast<double>(of),
-                  std::to_string(done) + " of " + std::to_string(of) + " rows");
-      };
-    Validation validation = validate_serving(CsvTable::read(o.scenarios.front()), options);
-    line.clear();
-    return validation;
-  }
-  if (o.validation_kind == "kernels") {
-    KernelValidationOptions options{.constants_of = o.constants_of};
-    if (!o.constants.empty()) options.constants = o.constants;
-    return validate_kernels(o.scenarios, options);
-  }
-  if (o.scenarios.size() > 1) throw ConfigError("validate: takes one file, unless --kind is kernels");
-  if (o.validation_kind == "power")
-    return validate_power(CsvTable::read(o.scenarios.front()), {.models = o.models});
-  if (o.validation_kind == "phase")
-    return validate_phases(CsvTable::read(o.scenarios.front()), o.software, o.overrides);
-  return validate_transfers(CsvTable::read(o.scenarios.front()));
-}
-
-std::string show_constant(const FittedConstant& constant) {
-  const bool is_time = !constant.name.starts_with("expert") && !constant.name.ends_with("scale");
-  return constant.name + " " + (is_time ? show(Seconds{constant.value}) : show_number(constant.value));
-}
-
-// Fits constants of the software profiles and judges them on the half of the rows they were not fitted on.
-Validation fitted(const Options& o) {
-  const ValidateOptions options{.rows = {.models = o.models, .recipes = o.recipes},
-                                .overrides = o.overrides,
-                                .jobs = o.jobs,
-                                .with_suspect = false,
-                                .progress = {}};
-  SoftwareFitResult result = fit_software(CsvTable::read(o.scenarios.front()), o.fit, o.fit_mode, options);
-  for (const SoftwareFit& fit : result.fits) {
-    std::string note = fit.engine + ", fitted on " + fit.fold + " (" + std::to_string(fit.rows) + " rows):";
-    for (const FittedConstant& constant : fit.constants) note += " " + show_constant(constant) + ",";
-    note.pop_back();
-    result.validation.notes.push_back(note);
-  }
-  return std::move(result.validation);
-}
-
-int validate(const Options& o) {
-  const Validation validation = o.fit.empty() ? validated(o) : fitted(o);
-  const std::vector<std::string> broken = broken_limits(validation, o.limits);
-  if (o.json) {
-    std::cout << validation_json(validation, o.by).dump(2) << '\n';
-  } else {
-    print_validation(validation, o.by, std::cout);
-  }
-  if (!o.csv.empty()) write_file(o.csv, validation_csv(validation));
-  for (const std::string& limit : broken) std::cerr << "disagg: " << limit << '\n';
-  if (validation.rows.empty()) {
-    std::cerr << "disagg: validate: no row could be predicted; the first: "
-              << (validation.unpredicted.empty() ? "there is none" : validation.unpredicted.front().reason)
-              << '\n';
-    return exit_code::kBadInput;
-  }
-  return broken.empty() ? exit_code::kDone : exit_code::kNo;
-}
-
-int roofline(const Options& o) {
-  if (!o.figures.empty()) {
-    write_paper_figures(o.figures);
-    if (!o.quiet) std::cerr << "figures are in " << o.figures << '\n';
-    return exit_code::kDone;
-  }
-  std::ostringstream text;
-  print_roofline(o.roofline, text);
-  if (o.folder.empty()) {
-    std::cout << text.str();
-  } else {
-    write_file(o.folder, text.str());
-  }
-  return exit_code::kDone;
-}
-
-int topology(const Options& o) {
-  const Scenario scenario = load_scenario(o.scenarios.front(), o.overrides);
-  if (!o.output.empty()) {
-    export_topology(scenario, o.output);
-    if (!o.quiet) std::cerr << "the fabric is in " << o.output << '\n';
-  }
-  const ordered_json facts = topology_json(scenario);
-  if (o.json) {
-    std::cout << facts.dump(2) << '\n';
-  } else {
-    print_topology(facts, std::cout);
-  }
-  return exit_code::kDone;
-}
-
-int list(const Options& o) {
-  if (o.what != "policies") return list_command(o.what, o.json, std::cout);
-  print_choices(all_choices(), o.json, std::cout);
-  return exit_code::kDone;
-}
-
-int calibrate_kernels(const Options& o) {
-  const auto known = [](const Accelerator& a) {
-    return a.bf16.has_value() && a.memory_bandwidth.has_value();
-  };
-  std::vector<std::string_view> names;
-  for (const Accelerator& accelerator : accelerators())
-    if (known(accelerator)) names.push_back(accelerator.name);
-  if (std::ranges::find(names, o.accelerator) == names.end())
-    throw ConfigError("--accelerator: " + unknown_word(o.accelerator, names));
-  ProgressLine line(o.quiet);
-  line.show(0, "reading measurements");
-  const KernelCalibration calibration =
-      calibrate(o.files, {.accelerator = o.accelerator,
-                          .folds = o.folds,
-                          .jobs = o.jobs,
-                          .progress = [&](std::size_t done, std::size_t of) {
-                            line.show(static_cast<double>(done) / static_cast<double>(of),
-                                      std::to_string(of) + " families of kernels");
-                          }});
-  line.clear();
-  const ordered_json json = calibration_json(calibration);
-  if (!o.output.empty()) write_file(o.output, json.dump(2) + "\n");
-  if (o.json) {
-    std::cout << json.dump(2) << '\n';
-  } else {
-    print_calibration(calibration, std::cout);
-  }
-  if (!o.quiet && !o.output.empty()) std::cerr << "constants are in " << o.output << '\n';
-  return exit_code::kDone;
-}
 
 struct Command {
   CLI::App* app;
@@ -669,6 +53,39 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
     command->add_flag("-q,--quiet", o.quiet, "No progress and no remarks on stderr");
   };
 
+  const auto add_jobs = [&](CLI::App* command) {
+    command->add_option("-j,--jobs", o.jobs, "Processes at a time")
+        ->check(CLI::Range(1, 1024))
+        ->capture_default_str();
+  };
+  const auto add_axes = [&](CLI::App* command, const char* what) {
+    return command->add_option("--axis", o.axes, what)->take_all()->expected(1)->allow_extra_args(false);
+  };
+  const auto add_store = [&](CLI::App* command) {
+    command->add_option("--store", o.store,
+                        "Also write each point into this SQLite file as soon as it is there (schema: "
+                        "experiments/store.hpp)");
+    command->add_flag("--resume", o.resume, "Do not run again what the store has");
+    command->add_option(
+        "--shard", o.shard,
+        "I/N: run every Nth point only, from the Ith on, into a store of its own; auto: as Slurm, MPI or "
+        "an indexed Kubernetes job says");
+  };
+  const auto add_columns = [&](CLI::App* command) {
+    command
+        ->add_option("--column", o.columns,
+                     "Only this column of the table, e.g. metrics.ttft_ms.p90; several keep their order")
+        ->type_name("TEXT");
+  };
+  const auto add_attainment = [&](CLI::App* command) {
+    command->add_option("--attainment", o.attainment, "Share of the requests that must meet the SLO")
+        ->check(CLI::Range(0.01, 1.0))
+        ->capture_default_str();
+    command->add_option("--tolerance", o.tolerance, "How closely the load is enclosed, as a share of it")
+        ->check(CLI::Range(1e-4, 1.0))
+        ->capture_default_str();
+  };
+
   CLI::App* run_app = add("run", "Simulate one scenario",
                           "disagg run scenario.json --set cluster.pools[0].replicas=4 --out results/four");
   run_app->add_option("scenario", o.scenarios, "Scenario file (JSON, comments allowed)")
@@ -692,7 +109,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->add_option(
           "--match", o.match,
           "First scale the pools of each scenario to the first's count of accelerators, cost (USD an hour of "
-          "owning it), capital or power (provisioned)")
+          "owning it), capital, power (provisioned) or throughput (the load that it serves within the SLO)")
       ->check(CLI::IsMember(std::vector<std::string>(kMatchNames.begin(), kMatchNames.end())))
       ->capture_default_str();
   compare_app
@@ -709,39 +126,47 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
+  compare_app->add_flag("--at-capacity", o.at_capacity,
+                        "Compare at the highest load that each side and seed serves within the SLO");
+  add_attainment(compare_app);
+  add_axes(compare_app,
+           "Compare under conditions: PATH=VALUE,VALUE,... of all scenarios; several make a grid");
+  compare_app->add_option("--csv", o.csv, "Write the table of conditions here");
   compare_app->add_option("-o,--out", o.folder, "Write one folder of results a scenario into this folder");
-  compare_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  add_jobs(compare_app);
   add_common(compare_app);
 
-  CLI::App* sweep_app = add("sweep", "Simulate every point of a grid and write a CSV",
+  CLI::App* sweep_app = add("sweep", "Simulate every point of a grid, or samples of ranges, and write a CSV",
                             "disagg sweep scenario.json --axis cluster.pools[0].replicas=1,2,4 --axis "
                             "workload.rate_scale=1,2 --csv sweep.csv");
   sweep_app->add_option("scenario", o.scenarios, "Scenario file")->required()->expected(1);
+  add_axes(sweep_app,
+           "PATH=VALUE,VALUE,... or PATH=LOW..HIGH, with :log behind it any order of magnitude, with :int "
+           "whole numbers")
+      ->required();
   sweep_app
-      ->add_option("--axis", o.axes, "PATH=VALUE,VALUE,...; several make a grid, the last turning fastest")
-      ->required()
-      ->take_all()
-      ->expected(1)
-      ->allow_extra_args(false);
-  add_set(sweep_app);
-  sweep_app->add_option("--csv", o.csv, "Write here instead of to stdout");
-  sweep_app
-      ->add_option("--column", o.columns,
-                   "Write this column of the table only, e.g. metrics.ttft_ms.p90; several keep their order")
-      ->type_name("TEXT");
-  sweep_app->add_option("--store", o.store,
-                        "Also write each point into this SQLite file as soon as it is there (schema: "
-                        "experiments/store.hpp)");
-  sweep_app->add_flag("--resume", o.resume, "Do not run again what the store has");
-  sweep_app->add_option(
-      "--shard", o.shard,
-      "I/N: run every Nth point only, from the Ith on, into a store of its own; auto: as Slurm, MPI or "
-      "an indexed Kubernetes job says");
-  sweep_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
-      ->check(CLI::Range(1, 1024))
+      ->add_option("--design", o.design,
+                   "grid: every value with every other, the last axis turning fastest; zip: first with "
+                   "first, second with second; latin-hypercube or sobol: --samples drawn from ranges and "
+                   "lists")
+      ->check(CLI::IsMember(std::vector<std::string>(kDesignNames.begin(), kDesignNames.end())))
       ->capture_default_str();
+  sweep_app->add_option("--samples", o.samples, "Of latin-hypercube and sobol")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  sweep_app->add_option("--seeds", o.seeds, "Runs of each point, a row each")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  add_set(sweep_app);
+  sweep_app->add_flag("--dry-run", o.dry_run,
+                      "Run a few points only, and tell the time and memory that all would take");
+  sweep_app->add_flag("--end-saturated", o.end_saturated,
+                      "End a point as soon as it is clear that requests arrive faster than they are served");
+  sweep_app->add_option("--csv", o.csv, "Write here instead of to stdout");
+  sweep_app->add_flag("--json", o.json, "Print JSON instead of CSV");
+  add_columns(sweep_app);
+  add_store(sweep_app);
+  add_jobs(sweep_app);
   sweep_app->add_flag("-q,--quiet", o.quiet, "No progress and no remarks on stderr");
 
   CLI::App* merge_app = add("merge", "Merge the stores of a sweep's shards",
@@ -751,46 +176,42 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   merge_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
 
   CLI::App* status_app =
-      add("status", "Show how many points of a sweep are in a store, or (--csv, --column) its table",
+      add("status", "Show how many points of a sweep are in a store, or (--csv, --json, --column) its table",
           "disagg status all.sqlite --csv all.csv");
   status_app->add_option("store", o.store, "Store of a sweep")->required();
   status_app->add_option("--csv", o.csv, "Write the table of its points here");
-  status_app->add_option("--column", o.columns, "Only this column of the table; several keep their order")
-      ->type_name("TEXT");
+  status_app->add_flag("--json", o.json, "Print the table as JSON");
+  add_columns(status_app);
   status_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
 
   CLI::App* capacity_app =
       add("capacity", "Find the highest load that meets the SLO, or the cheapest cluster for a load",
           "disagg capacity scenario.json --attainment 0.95\n"
+          "  disagg capacity scenario.json --axis cluster.pools[0].replicas=1..4:int\n"
           "  disagg capacity scenario.json --minimise cost --axis cluster.pools[0].replicas=1,2,3,4 --axis "
           "cluster.pools[1].replicas=1,2,3,4");
   capacity_app->add_option("scenario", o.scenarios, "Scenario file with an \"slo\"")->required()->expected(1);
   add_set(capacity_app);
-  capacity_app->add_option("--attainment", o.attainment, "Share of the requests that must meet the SLO")
-      ->check(CLI::Range(0.01, 1.0))
-      ->capture_default_str();
-  capacity_app->add_option("--tolerance", o.tolerance, "How closely the load is enclosed, as a share of it")
-      ->check(CLI::Range(1e-4, 1.0))
-      ->capture_default_str();
+  add_attainment(capacity_app);
   capacity_app
       ->add_option("--minimise", o.minimise,
                    "Instead, find the cluster of least count (of accelerators), cost, "
                    "capital or power among those of the axes")
-      ->check(CLI::IsMember(std::vector<std::string>(kMatchNames.begin() + 1, kMatchNames.end())));
-  capacity_app->add_option("--axis", o.axes, "Of --minimise: PATH=VALUE,VALUE,...; several make a grid")
-      ->take_all()
-      ->expected(1)
-      ->allow_extra_args(false);
+      ->check(CLI::IsMember(std::vector<std::string>(kBudgetNames.begin(), kBudgetNames.end())));
+  add_axes(capacity_app,
+           "PATH=VALUE,VALUE,... or PATH=LOW..HIGH:int; several make a grid: the capacity of each of these "
+           "clusters, or of --minimise those to choose from");
+  capacity_app->add_option("--csv", o.csv, "Write the table of --axis here");
+  add_columns(capacity_app);
+  add_store(capacity_app);
   capacity_app->add_option("--seeds", o.seeds, "Runs of each point, whose attainments are averaged")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  capacity_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  add_jobs(capacity_app);
   add_common(capacity_app);
 
   CLI::App* emit_app =
-      add("emit", "Write the script that runs a sweep in shards on many machines",
+      add("emit", "Write the script that runs a sweep, sensitivity or capacity in shards on many machines",
           "disagg emit slurm --shards 16 --store results/sweep.sqlite -- sweep scenario.json --axis "
           "seed=1,2,3,4 > job.sh");
   emit_app->add_option("launcher", o.what, "slurm, mpirun, parallel or kubernetes")
@@ -804,7 +225,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   emit_app->add_option("--claim", o.claim, "Of kubernetes: persistent volume claim with the scenario")
       ->capture_default_str();
-  emit_app->add_option("sweep", o.arguments, "Behind --: the sweep as it would be run here")
+  emit_app->add_option("command", o.arguments, "Behind --: the command as it would be run here")
       ->required()
       ->expected(-1);
 
@@ -829,14 +250,10 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
           "'cluster.topology.nic_efficiency=0.3..1' \\\n      --axis cluster.pools[0].replicas=2..8:int");
   sensitivity_app->add_option("scenario", o.scenarios, "Scenario file")->required()->expected(1);
   add_set(sensitivity_app);
-  sensitivity_app
-      ->add_option("--axis", o.axes,
-                   "PATH=LOW..HIGH, any value between them alike; :log behind it, any order of "
-                   "magnitude; :int, whole numbers")
-      ->required()
-      ->take_all()
-      ->expected(1)
-      ->allow_extra_args(false);
+  add_axes(sensitivity_app,
+           "PATH=LOW..HIGH, any value between them alike; :log behind it, any order of magnitude; :int, "
+           "whole numbers; PATH=VALUE,VALUE,..., each alike")
+      ->required();
   sensitivity_app->add_option("--metric", o.metric, "Figure of summary.json: metrics.ttft_ms.p99")
       ->required();
   sensitivity_app
@@ -849,9 +266,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   sensitivity_app->add_option("--samples", o.samples, "Of sobol (best a power of two) and morris")
       ->check(CLI::Range(2, 1'000'000))
       ->capture_default_str();
-  sensitivity_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  add_store(sensitivity_app);
+  add_jobs(sensitivity_app);
   add_common(sensitivity_app);
 
   CLI::App* validate_app =
@@ -896,9 +312,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   validate_app->add_option("--fit-mode", o.fit_mode, "Rows to fit on: agg or disagg")->capture_default_str();
   validate_app->add_option("--csv", o.csv, "Write predicted and measured values of every row here");
   validate_app->add_flag("--with-suspect", o.with_suspect, "Also rows whose recorded topology is suspect");
-  validate_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  add_jobs(validate_app);
   add_common(validate_app);
 
   CLI::App* workload_app = add("workload", "Look into workloads and traces, and write them as one format",
@@ -955,9 +369,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   calibrate_app->add_option("--folds", o.folds, "Parts of the cross-validation, whole shapes held out")
       ->check(CLI::Range(2, 100))
       ->capture_default_str();
-  calibrate_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  add_jobs(calibrate_app);
   add_common(calibrate_app);
 
   CLI::App* roofline_app =
@@ -1005,31 +417,29 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   CLI::App* demo_app =
       add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
   demo_app->add_option("-o,--out", o.folder, "Folder for the results (disagg-demo)");
-  demo_app->add_option("-j,--jobs", o.jobs, "Processes at a time")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  add_jobs(demo_app);
   demo_app->add_flag("-q,--quiet", o.quiet, "No progress on stderr");
 
-  return {{run_app, [&] { return run(o); }},
-          {compare_app, [&] { return compare(o); }},
-          {sweep_app, [&] { return sweep(o); }},
-          {merge_app, [&] { return merge_stores(o); }},
-          {status_app, [&] { return show_status(o); }},
-          {capacity_app, [&] { return capacity(o); }},
-          {emit_app, [&] { return emit(o); }},
-          {pareto_app, [&] { return pareto(o); }},
-          {sensitivity_app, [&] { return sensitivity(o); }},
-          {validate_app, [&] { return validate(o); }},
-          {list_app, [&] { return list(o); }},
+  return {{run_app, [&] { return commands::run(o); }},
+          {compare_app, [&] { return commands::compare(o); }},
+          {sweep_app, [&] { return commands::sweep(o); }},
+          {merge_app, [&] { return commands::merge(o); }},
+          {status_app, [&] { return commands::status(o); }},
+          {capacity_app, [&] { return commands::capacity(o); }},
+          {emit_app, [&] { return commands::emit(o); }},
+          {pareto_app, [&] { return commands::pareto(o); }},
+          {sensitivity_app, [&] { return commands::sensitivity(o); }},
+          {validate_app, [&] { return commands::validate(o); }},
+          {list_app, [&] { return commands::list(o); }},
           {workload_app,
            [&, inspect_app, convert_app] {
-             if (inspect_app->parsed()) return inspect_workload(o);
-             return convert_app->parsed() ? convert_workload(o) : fit_workload(o);
+             if (inspect_app->parsed()) return commands::inspect_workload(o);
+             return convert_app->parsed() ? commands::convert_workload(o) : commands::fit_workload(o);
            }},
-          {calibrate_app, [&] { return calibrate_kernels(o); }},
-          {roofline_app, [&] { return roofline(o); }},
-          {topology_app, [&] { return topology(o); }},
-          {demo_app, [&] { return demo(o); }}};
+          {calibrate_app, [&] { return commands::calibrate(o); }},
+          {roofline_app, [&] { return commands::roofline(o); }},
+          {topology_app, [&] { return commands::topology(o); }},
+          {demo_app, [&] { return commands::demo(o); }}};
 }
 
 // A word in the place of the command that is none: say which there are.

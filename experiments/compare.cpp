@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/csv_table.hpp"
 #include "experiments/figures.hpp"
 #include "experiments/intervals.hpp"
 #include "experiments/table.hpp"
@@ -30,6 +31,7 @@ struct Line {
 };
 
 constexpr auto kLines = std::to_array<Line>({
+    {"/capacity/per_s", "capacity within the SLO", "1/s", 1},
     {"/metrics/ttft_ms/mean", "TTFT mean", "ms", -1},
     {"/metrics/ttft_ms/p50", "TTFT p50", "ms", -1},
     {"/metrics/ttft_ms/p90", "TTFT p90", "ms", -1},
@@ -202,9 +204,11 @@ const Line& deciding(const Comparison& comparison) {
   const auto find = [](std::string_view pointer) -> const Line& {
     return *std::find_if(kLines.begin(), kLines.end(), [&](const Line& l) { return l.pointer == pointer; });
   };
-  for (const Replications& side : comparison.sides)
-    if (numbers_at(side, "/metrics/request_goodput").empty()) return find("/metrics/output_throughput");
-  return find("/metrics/request_goodput");
+  for (const std::string_view pointer : {"/capacity/per_s", "/metrics/request_goodput"})
+    if (std::ranges::none_of(comparison.sides,
+                             [&](const Replications& side) { return numbers_at(side, pointer).empty(); }))
+      return find(pointer);
+  return find("/metrics/output_throughput");
 }
 
 // What the deciding measure is divided by.
@@ -216,6 +220,7 @@ Denominator matched_denominator(Match match) {
     case Match::count:
       return {"/cluster/accelerators", " per accelerator"};
     case Match::cost:
+    case Match::throughput:
       return {"/cost/usd_per_hour", " per dollar of ownership"};
     case Match::capital:
       return {"/cost/capital_usd", " per dollar of capital"};
@@ -276,6 +281,25 @@ std::string differing(const Comparison& comparison) {
   return text;
 }
 
+bool is_at_capacity(const Comparison& comparison) {
+  return std::ranges::all_of(comparison.sides,
+                             [](const Replications& side) { return side.front().contains("capacity"); });
+}
+
+// What decides, divided by what it is made equal by: [side][seed].
+std::vector<std::vector<double>> scores_of(const Comparison& comparison) {
+  const Line& line = deciding(comparison);
+  const Denominator per = denominator(comparison);
+  std::vector<std::vector<double>> scores;
+  for (const Replications& side : comparison.sides) {
+    scores.emplace_back();
+    for (const ordered_json& run : side)
+      scores.back().push_back(number_at(run, line.pointer).value_or(0) /
+                              (per.pointer.empty() ? 1 : number_at(run, per.pointer).value_or(1)));
+  }
+  return scores;
+}
+
 std::string verdict(const Comparison& comparison) {
   const std::vector<Replications>& sides = comparison.sides;
   if (sides.size() < 2) return {};
@@ -283,19 +307,10 @@ std::string verdict(const Comparison& comparison) {
     return "No verdict: the scenarios differ in " + unlike + ", so their figures answer different questions.";
   const Line& line = deciding(comparison);
   const Denominator per = denominator(comparison);
-  const auto scores_of = [&](const Replications& side) {
-    std::vector<double> scores;
-    for (const ordered_json& run : side)
-      scores.push_back(number_at(run, line.pointer).value_or(0) /
-                       (per.pointer.empty() ? 1 : number_at(run, per.pointer).value_or(1)));
-    return scores;
-  };
-  std::vector<std::vector<double>> scores;
+  const std::vector<std::vector<double>> scores = scores_of(comparison);
   std::vector<double> means;
-  for (const Replications& side : sides) {
-    scores.push_back(scores_of(side));
-    means.push_back(mean_interval(scores.back()).mean);
-  }
+  means.reserve(sides.size());
+  for (const auto& values : scores) means.push_back(mean_interval(values).mean);
   std::size_t best = 0;
   std::size_t second = 1;
   for (std::size_t i = 1; i < sides.size(); ++i) {
@@ -308,7 +323,8 @@ std::string verdict(const Comparison& comparison) {
   }
   const auto name = [&](std::size_t i) { return "'" + name_of(sides[i]) + "'"; };
   constexpr double kAllServed = 0.99;
-  if (std::ranges::all_of(sides, [&](const Replications& side) {
+  if (!is_at_capacity(comparison) && comparison.match != Match::throughput &&
+      std::ranges::all_of(sides, [&](const Replications& side) {
         return mean_at(side, "/metrics/slo_attainment").value_or(0) >= kAllServed;
       })) {
     const std::string served = "All sides serve at least 99 % of the offered load within the SLO";
@@ -349,7 +365,8 @@ std::string verdict(const Comparison& comparison) {
             (ahead->mean < 1 ? show_number(ahead->half_width * 100, 2) + " %"
                              : show_number(ahead->half_width, 2)) +
             " (95 % confidence)";
-  const std::string why = tails(sides[best], sides[second]);
+  // At capacity all latencies are at the SLO's edge.
+  const std::string why = is_at_capacity(comparison) ? "" : tails(sides[best], sides[second]);
   return text + (why.empty() ? "" : "; " + why) + replications + ".";
 }
 
@@ -448,6 +465,138 @@ ordered_json comparison_json(const Comparison& comparison) {
   j["matched"] = comparison.matched;
   j["verdict"] = verdict(comparison);
   return j;
+}
+
+namespace {
+
+// How a side does against the first under one condition.
+struct Standing {
+  double score = 0;                    // mean
+  std::optional<MeanInterval> change;  // against the first
+  // +1 better than the first, -1 worse, 0 no significant difference, or none that can be told.
+  int sign = 0;
+};
+std::vector<Standing> standings(const Comparison& comparison) {
+  const std::vector<std::vector<double>> scores = scores_of(comparison);
+  const bool comparable = differing(comparison).empty();
+  std::vector<Standing> all;
+  for (const auto& values : scores) {
+    Standing s{.score = mean_interval(values).mean, .change = {}, .sign = 0};
+    if (!all.empty() && comparable) {
+      s.change = change(values, scores[0]);
+      const double clear = s.change && values.size() > 1 ? s.change->half_width : 0.01;
+      if (s.change && std::abs(s.change->mean) > clear) s.sign = s.change->mean > 0 ? 1 : -1;
+      if (!s.change && s.score > 0) s.sign = 1;  // the first has none at all
+    }
+    all.push_back(s);
+  }
+  return all;
+}
+
+std::string measure_of(const Comparison& comparison) {
+  return std::string(deciding(comparison).label) + std::string(denominator(comparison).label);
+}
+
+std::string limiting(const Replications& side) {
+  return side.front().at("bottleneck").at("sentence").get<std::string>();
+}
+
+}  // namespace
+
+void print_conditions(const std::vector<std::string>& paths,
+                      const std::vector<ConditionalComparison>& comparisons, std::ostream& out) {
+  const std::vector<Replications>& sides = comparisons.front().comparison.sides;
+  std::vector<Table::Column> header;
+  for (const std::string& path : paths) header.push_back({path.substr(path.find_last_of('.') + 1)});
+  for (std::size_t i = 0; i < sides.size(); ++i) {
+    header.push_back({name_of(sides[i])});
+    if (i > 0) header.insert(header.end(), {{"change", "%"}, {"is"}});
+  }
+  Table table(header, measure_of(comparisons.front().comparison));
+  std::vector<std::array<int, 3>> counts(sides.size());  // [side]: worse, no difference, better
+  std::vector<double> logs(sides.size());
+  std::vector<int> ratios(sides.size());
+  for (const ConditionalComparison& c : comparisons) {
+    std::vector<std::string> row = c.condition;
+    const std::vector<Standing> all = standings(c.comparison);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      row.push_back(show_number(all[i].score, 4));
+      if (i == 0) continue;
+      row.push_back(show_change(all[i].change));
+      row.emplace_back(all[i].sign > 0 ? "better" : all[i].sign < 0 ? "worse" : "not significant");
+      ++counts[i].at(static_cast<std::size_t>(all[i].sign + 1));
+      if (!all[i].change) continue;
+      logs[i] += std::log1p(all[i].change->mean);
+      ++ratios[i];
+    }
+    table.add(row);
+  }
+  out << table << '\n';
+  for (const ConditionalComparison& c : comparisons) {
+    for (std::size_t p = 0; p < paths.size(); ++p) out << (p > 0 ? ", " : "") << c.condition[p];
+    out << '\n';
+    for (const Replications& side : c.comparison.sides)
+      out << "  " << name_of(side) << ": " << limiting(side) << '\n';
+    for (const std::string& matched : c.comparison.matched) out << "  " << matched << '\n';
+  }
+  out << '\n';
+  const std::size_t seeds = sides.front().size();
+  for (std::size_t i = 1; i < sides.size(); ++i) {
+    out << "'" << name_of(sides[i]) << "' is better than '" << name_of(sides[0]) << "' in "
+        << measure_of(comparisons.front().comparison) << " under " << counts[i][2] << " of "
+        << comparisons.size() << " conditions, worse under " << counts[i][0]
+        << ", and not significantly different under " << counts[i][1];
+    if (ratios[i] > 0)
+      out << "; geometric mean " << show_number(std::exp(logs[i] / ratios[i]), 3) << " times";
+    out << (seeds > 1 ? " (95 % confidence, " + std::to_string(seeds) + " seeds, paired)"
+                      : " (one seed each, no confidence interval)")
+        << ".\n";
+  }
+}
+
+ordered_json conditions_json(const std::vector<std::string>& paths,
+                             const std::vector<ConditionalComparison>& comparisons) {
+  ordered_json all = ordered_json::array();
+  for (const ConditionalComparison& c : comparisons) {
+    ordered_json condition = ordered_json::object();
+    for (std::size_t p = 0; p < paths.size(); ++p) condition[paths[p]] = c.condition[p];
+    ordered_json j{{"condition", condition}};
+    j.update(comparison_json(c.comparison));
+    all.push_back(std::move(j));
+  }
+  return {{"schema_version", 2}, {"conditions", all}};
+}
+
+std::string conditions_csv(const std::vector<std::string>& paths,
+                           const std::vector<ConditionalComparison>& comparisons) {
+  std::string text;
+  for (const std::string& path : paths) text += csv_field(path) + ",";
+  text +=
+      "scenario,measure,score,change,half_width,significance,capacity_per_s,accelerators,usd_per_hour,"
+      "provisioned_power_w,output_tokens_per_s,usd_per_million_tokens,j_per_output_token,bottleneck\n";
+  const auto optional = [](const std::optional<double>& value) {
+    return value && std::isfinite(*value) ? show_exact(*value) : std::string();
+  };
+  for (const ConditionalComparison& c : comparisons) {
+    const std::vector<Standing> all = standings(c.comparison);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const Replications& side = c.comparison.sides[i];
+      for (const std::string& value : c.condition) text += csv_field(value) + ",";
+      text += csv_field(name_of(side)) + "," + csv_field(measure_of(c.comparison)) + "," +
+              show_exact(all[i].score) + ",";
+      text += all[i].change ? optional(all[i].change->mean) + "," + optional(all[i].change->half_width) : ",";
+      text += i == 0            ? ",baseline"
+              : all[i].sign > 0 ? ",better"
+              : all[i].sign < 0 ? ",worse"
+                                : ",not significant";
+      for (const std::string_view pointer :
+           {"/capacity/per_s", "/cluster/accelerators", "/cost/usd_per_hour", "/cost/provisioned_power_w",
+            "/metrics/output_throughput", "/cost/usd_per_million_tokens", "/energy/j_per_output_token"})
+        text += "," + optional(mean_at(side, pointer));
+      text += "," + csv_field(limiting(side)) + "\n";
+    }
+  }
+  return text;
 }
 
 Limit parse_limit(const std::string& text) {

@@ -21,6 +21,12 @@ struct Comparison {
   std::vector<std::string> matched = {};  // how sides were made equal, a sentence each
 };
 
+// A comparison under one of several conditions.
+struct ConditionalComparison {
+  std::vector<std::string> condition;  // value of each path
+  Comparison comparison;
+};
+
 // Every metric with its change against the first side, cost and size of each cluster, the bottleneck of each,
 // and a verdict. With several seeds figures are means, and changes the means of paired differences with their
 // 95 % confidence intervals.
@@ -28,6 +34,16 @@ void print_comparison(const Comparison& comparison, std::ostream& out);
 // The same for machines: {"baseline": [summary of each seed], "candidates": [{"summaries", "change": {metric:
 // {"mean", "half_width"}}}], "matched", "verdict"}. A half width is null for one seed.
 nlohmann::ordered_json comparison_json(const Comparison& comparison);
+
+// The same under several conditions: of each what decides on all sides, what limits them, and who wins, and
+// in how many conditions who does. `paths`: of the conditions.
+void print_conditions(const std::vector<std::string>& paths,
+                      const std::vector<ConditionalComparison>& comparisons, std::ostream& out);
+nlohmann::ordered_json conditions_json(const std::vector<std::string>& paths,
+                                       const std::vector<ConditionalComparison>& comparisons);
+// One row a condition and side.
+std::string conditions_csv(const std::vector<std::string>& paths,
+                           const std::vector<ConditionalComparison>& comparisons);
 
 // A limit such as "metrics.ttft_ms.p99 > 2000" of a candidate's mean over seeds, or
 // "change(metrics.ttft_ms.p99) > 5" in percent against the first side. Throws ConfigError when it cannot be

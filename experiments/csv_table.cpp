@@ -119,4 +119,11 @@ std::int64_t CsvTable::count(std::size_t row, std::string_view column, std::int6
   return static_cast<std::int64_t>(value);
 }
 
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string field = "\"";
+  for (const char c : text) field += c == '"' ? "\"\"" : std::string(1, c);
+  return field + "\"";
+}
+
 }  // namespace disagg

@@ -42,4 +42,7 @@ class CsvTable {
   std::vector<int> lines_;
 };
 
+// A field as it is written: in quotes where it has commas, quotes or line breaks.
+std::string csv_field(const std::string& text);
+
 }  // namespace disagg

@@ -1,7 +1,9 @@
 #include "experiments/emit.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
+#include <string_view>
 
 #include "sim/base/config.hpp"
 
@@ -37,7 +39,7 @@ std::string command(const EmitOptions& o, const std::string& number, const std::
   for (const std::string& argument : o.arguments) text += " " + quoted(argument);
   return text + " --store " + quoted(front) + number +
          quoted(back.empty() ? "" : back).substr(back.empty() ? 2 : 0) + " --resume --shard " + shard +
-         " --jobs " + jobs + " --csv /dev/null --quiet";
+         " --jobs " + jobs + " --quiet > /dev/null";
 }
 
 std::string merge(const EmitOptions& o) {
@@ -54,10 +56,11 @@ std::string in_yaml(const std::string& text) {
 }  // namespace
 
 std::string emit_script(const EmitOptions& o) {
-  if (o.arguments.empty() || o.arguments.front() != "sweep")
+  constexpr std::array<std::string_view, 3> kCommands{"sweep", "sensitivity", "capacity"};
+  if (o.arguments.empty() || std::ranges::find(kCommands, o.arguments.front()) == kCommands.end())
     throw ConfigError(
-        "emit: behind -- there has to be a sweep, as in: disagg emit slurm --shards 8 --store s.sqlite -- "
-        "sweep scenario.json --axis seed=1,2,3");
+        "emit: behind -- there has to be a sweep, a sensitivity or a capacity, as in: disagg emit slurm "
+        "--shards 8 --store s.sqlite -- sweep scenario.json --axis seed=1,2,3");
   for (const std::string& argument : o.arguments)
     for (const std::string_view own : {"--store", "--shard", "--resume", "--csv", "--jobs"})
       if (argument == own || argument.starts_with(std::string(own) + "="))

@@ -17,6 +17,10 @@ double of_match(const CostModel& costs, const Provision& provision, Match match)
 
 }  // namespace
 
+Match match_named(std::string_view name) {
+  return static_cast<Match>(std::ranges::find(kMatchNames, name) - kMatchNames.begin());
+}
+
 double Budget::of(const std::vector<std::int64_t>& counts) const {
   double sum = fixed;
   for (std::size_t p = 0; p < counts.size(); ++p) sum += static_cast<double>(counts[p]) * per_replica[p];

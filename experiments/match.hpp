@@ -11,9 +11,15 @@
 namespace disagg {
 
 // What two clusters are given alike before they are compared: nothing, or as many accelerators, as many USD
-// an hour (of owning them, at 80 % of the provisioned power), as much capital, or as much provisioned power.
-enum class Match { none, count, cost, capital, power };
-inline constexpr std::array<std::string_view, 5> kMatchNames{"none", "count", "cost", "capital", "power"};
+// an hour (of owning them, at 80 % of the provisioned power), as much capital, or as much provisioned power;
+// or the load that they have to serve.
+enum class Match { none, count, cost, capital, power, throughput };
+inline constexpr std::array<std::string_view, 6> kMatchNames{"none",    "count", "cost",
+                                                             "capital", "power", "throughput"};
+// Those of them that a cluster takes, and that a search can minimise.
+inline constexpr std::array<std::string_view, 4> kBudgetNames{"count", "cost", "capital", "power"};
+// Precondition: one of kMatchNames.
+Match match_named(std::string_view name);
 
 // What a scenario's cluster takes of it: `fixed` of what does not grow with its pools (memory pools of hosts
 // and of the cluster), and so much for each replica of each pool.
@@ -26,7 +32,8 @@ struct Budget {
   double of(const std::vector<std::int64_t>& counts) const;
   double total() const { return of(replicas); }
 };
-// Throws ConfigError where the catalog has no cost or power of an accelerator.
+// Precondition: not Match::throughput. Throws ConfigError where the catalog has no cost or power of an
+// accelerator.
 Budget budget(const Scenario& scenario, Match match);
 
 // Replicas in nearly the proportions of `budget`, at least one of each pool, whose budget is as near to

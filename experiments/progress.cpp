@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <utility>
 
 #include "sim/base/text.hpp"
 
@@ -33,6 +34,14 @@ std::function<void(const RunProgress&)> run_progress(ProgressLine& line) {
   if (!line.active()) return {};
   return [&line](const RunProgress& p) {
     line.show(p.share, show(p.simulated) + " simulated, " + std::to_string(p.finished) + " requests done");
+  };
+}
+
+std::function<void(std::size_t, std::size_t)> count_progress(ProgressLine& line, std::string what) {
+  if (!line.active()) return {};
+  return [&line, what = std::move(what)](std::size_t done, std::size_t of) {
+    line.show(static_cast<double>(done) / static_cast<double>(of),
+              std::to_string(done) + " of " + std::to_string(of) + " " + what);
   };
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 
@@ -31,5 +32,8 @@ class ProgressLine {
 
 // Tells a run's progress on `line`.
 std::function<void(const RunProgress&)> run_progress(ProgressLine& line);
+
+// Tells "12 of 40 runs".
+std::function<void(std::size_t done, std::size_t of)> count_progress(ProgressLine& line, std::string what);
 
 }  // namespace disagg

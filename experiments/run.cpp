@@ -139,6 +139,8 @@ double share_done(const Source& source, const Horizon& horizon, Seconds now) {
   return source.progress();
 }
 
+constexpr std::uint32_t kSaturationCheck = 1U << 14U;  // events
+
 // With a tenth in hand, since arrivals need not be even.
 bool cannot_attain(double share, const Metrics& metrics, std::int64_t arrived, double progress) {
   if (progress <= 0 || !metrics.bounded()) return false;
@@ -245,6 +247,9 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
     if (++events % 1024 != 0) return false;
     if (may_abandon && !recorder.sessions().any() && feeder.live_sessions() == 0 &&
         cannot_attain(*options.attainment, recorder.metrics(), cluster.counts().arrived, source->progress()))
+      return abandoned = true;
+    if (options.end_saturated && warm && !source->concurrency() && events % kSaturationCheck == 0 &&
+        share_done(*source, scenario.horizon, simulation.now()) >= 0.5 && queue_growth(series.queue(), 2))
       return abandoned = true;
     if (options.progress)
       options.progress(

@@ -26,6 +26,9 @@ struct RunOptions {
   // it any more: the summary, of what has ended by then, has "abandoned": true. How many will come is told by
   // how far the workload is; where that cannot be known the run goes to its end.
   std::optional<double> attainment{};
+  // Ends the run once half of the workload has come and the queue grows twice as fast as makes a run
+  // saturated: the summary says "saturated" and "abandoned".
+  bool end_saturated = false;
 };
 
 // Simulates a scenario to its end. Returns what summary.json holds; writes the run folder if one is asked

@@ -18,7 +18,7 @@ double mean_waiting(std::span<const QueueSample> samples) {
 
 }  // namespace
 
-std::optional<double> queue_growth(std::span<const QueueSample> samples) {
+std::optional<double> queue_growth(std::span<const QueueSample> samples, double certainty) {
   const auto first = std::ranges::find_if(samples, [](const QueueSample& s) { return s.arrived > 0; });
   if (first == samples.end()) return std::nullopt;
   const auto last = std::ranges::find_if(
@@ -31,7 +31,8 @@ std::optional<double> queue_growth(std::span<const QueueSample> samples) {
   const auto before = arriving.last(2 * third).first(third);
   const double growth = mean_waiting(late) - mean_waiting(before);
   const double arrivals = late.front().arrived - before.front().arrived;
-  if (growth <= kShare * arrivals || growth <= kDeviations * std::sqrt(arrivals)) return std::nullopt;
+  if (growth <= certainty * std::max(kShare * arrivals, kDeviations * std::sqrt(arrivals)))
+    return std::nullopt;
   return growth / (late.front().time - before.front().time).si;
 }
 

@@ -20,7 +20,7 @@ struct QueueSample {
 // `samples` are evenly spaced and in order. The mean queue of the last third of the time in which requests
 // arrive is compared with that of the third before. A queue in equilibrium moves by some sqrt(n) in the
 // time of n arrivals (diffusion limit of queues in heavy traffic: Whitt, Stochastic-Process Limits, 2002,
-// chapter 5), so growth counts when it exceeds 3 sqrt(n) and 5 % of the n arrivals.
-std::optional<double> queue_growth(std::span<const QueueSample> samples);
+// chapter 5), so growth counts when it exceeds 3 sqrt(n) and 5 % of the n arrivals, `certainty` times.
+std::optional<double> queue_growth(std::span<const QueueSample> samples, double certainty = 1);
 
 }  // namespace disagg

@@ -1,18 +1,15 @@
 #include "experiments/sensitivity.hpp"
 
 #include <algorithm>
-#include <array>
-#include <boost/random/sobol.hpp>
-#include <boost/random/uniform_01.hpp>
 #include <boost/random/uniform_int_distribution.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "experiments/figures.hpp"
-#include "experiments/processes.hpp"
 #include "experiments/run.hpp"
 #include "experiments/scenario.hpp"
 #include "experiments/table.hpp"
+#include "sim/base/config.hpp"
 #include "sim/base/no_progress.hpp"
 #include "sim/base/random.hpp"
 #include "sim/base/text.hpp"
@@ -21,7 +18,6 @@ namespace disagg {
 namespace {
 
 using nlohmann::ordered_json;
-using Points = std::vector<std::vector<double>>;
 
 constexpr std::size_t kBootstraps = 1000;
 
@@ -82,28 +78,25 @@ Indices indices(std::size_t rows, const std::vector<double>& a, const std::vecto
   return {first / variance, total / variance};
 }
 
-Sensitivity sobol(const std::vector<std::string>& paths, std::size_t samples, std::uint64_t seed,
-                  const Model& model) {
-  const std::size_t axes = paths.size();
-  boost::random::sobol sequence(2 * axes);
-  const auto draw = [&] {
-    return (static_cast<double>(sequence()) + 0.5) / (static_cast<double>(boost::random::sobol::max()) + 1);
-  };
-  Points a(samples, std::vector<double>(axes));
-  Points b = a;
-  for (std::size_t k = 0; k < samples; ++k) {
-    for (double& u : a[k]) u = draw();
-    for (double& u : b[k]) u = draw();
-  }
-  Points points = a;
-  points.insert(points.end(), b.begin(), b.end());
+// Rows of A, of B, and for each axis of A with that axis of B.
+UnitPoints saltelli_points(std::size_t axes, std::size_t samples) {
+  const UnitPoints both = sobol_points(samples, 2 * axes);
+  UnitPoints points;
+  points.reserve(samples * (axes + 2));
+  const auto half = static_cast<std::ptrdiff_t>(axes);
+  for (const auto& row : both) points.emplace_back(row.begin(), row.begin() + half);
+  for (const auto& row : both) points.emplace_back(row.begin() + half, row.end());
   for (std::size_t i = 0; i < axes; ++i) {
-    for (std::size_t k = 0; k < samples; ++k) {
-      points.push_back(a[k]);
-      points.back()[i] = b[k][i];
+    for (const auto& row : both) {
+      points.emplace_back(row.begin(), row.begin() + half);
+      points.back()[i] = row[axes + i];
     }
   }
-  const std::vector<double> figures = model(points);
+  return points;
+}
+
+Sensitivity sobol(const std::vector<std::string>& paths, std::size_t samples, std::uint64_t seed,
+                  const std::vector<double>& figures) {
   const auto block = [&](std::size_t n) {
     const auto begin = figures.begin() + static_cast<std::ptrdiff_t>(n * samples);
     return std::vector<double>(begin, begin + static_cast<std::ptrdiff_t>(samples));
@@ -113,12 +106,12 @@ Sensitivity sobol(const std::vector<std::string>& paths, std::size_t samples, st
   std::vector<double> both = of_a;
   both.insert(both.end(), of_b.begin(), of_b.end());
   Sensitivity result{.method = SensitivityMethod::sobol,
-                     .runs = points.size(),
+                     .runs = figures.size(),
                      .mean = mean_of(both),
                      .variance = variance_of(both),
                      .effects = {}};
   const auto again = resamples(samples, seed);
-  for (std::size_t i = 0; i < axes; ++i) {
+  for (std::size_t i = 0; i < paths.size(); ++i) {
     const std::vector<double> of_ab = block(2 + i);
     const Indices all = indices(samples, of_a, of_b, of_ab, [](std::size_t k) { return k; });
     std::vector<double> firsts;
@@ -141,14 +134,13 @@ Sensitivity sobol(const std::vector<std::string>& paths, std::size_t samples, st
   return result;
 }
 
-Sensitivity morris(const std::vector<std::string>& paths, std::size_t samples, std::uint64_t seed,
-                   const Model& model) {
+// Trajectories from a random level, on which every axis moves once.
+UnitPoints morris_points(std::size_t axes, std::size_t samples, std::uint64_t seed) {
   constexpr int kLevels = 4;
   constexpr double kStep = kLevels / 2.0 / (kLevels - 1);
-  const std::size_t axes = paths.size();
   RandomEngine random = random_stream(seed, "sensitivity/trajectories");
-  Points points;
-  std::vector<std::vector<std::size_t>> orders;
+  UnitPoints points;
+  points.reserve(samples * (axes + 1));
   for (std::size_t t = 0; t < samples; ++t) {
     std::vector<double> point;
     point.reserve(axes);
@@ -165,20 +157,25 @@ Sensitivity morris(const std::vector<std::string>& paths, std::size_t samples, s
       point[i] += point[i] < 0.5 ? kStep : -kStep;
       points.push_back(point);
     }
-    orders.push_back(order);
   }
-  const std::vector<double> figures = model(points);
+  return points;
+}
+
+Sensitivity morris(const std::vector<std::string>& paths, std::size_t samples, std::uint64_t seed,
+                   const UnitPoints& points, const std::vector<double>& figures) {
+  const std::size_t axes = paths.size();
   std::vector<std::vector<double>> effects(axes);
   for (std::size_t t = 0; t < samples; ++t) {
     for (std::size_t s = 0; s < axes; ++s) {
-      const std::size_t i = orders[t][s];
       const std::size_t at = t * (axes + 1) + s;
-      const double moved = points[at + 1][i] - points[at][i];
+      const auto moves = std::ranges::mismatch(points[at], points[at + 1]);
+      const auto i = static_cast<std::size_t>(moves.in1 - points[at].begin());
+      const double moved = *moves.in2 - *moves.in1;
       effects[i].push_back((figures[at + 1] - figures[at]) / moved);
     }
   }
   Sensitivity result{.method = SensitivityMethod::morris,
-                     .runs = points.size(),
+                     .runs = figures.size(),
                      .mean = mean_of(figures),
                      .variance = variance_of(figures),
                      .effects = {}};
@@ -204,18 +201,22 @@ Sensitivity morris(const std::vector<std::string>& paths, std::size_t samples, s
   return result;
 }
 
-Sensitivity tornado(const std::vector<std::string>& paths, const Model& model) {
-  const std::vector<double> middle(paths.size(), 0.5);
-  Points points{middle};
-  for (std::size_t i = 0; i < paths.size(); ++i) {
+// The middle, and of each axis both ends.
+UnitPoints tornado_points(std::size_t axes) {
+  const std::vector<double> middle(axes, 0.5);
+  UnitPoints points{middle};
+  for (std::size_t i = 0; i < axes; ++i) {
     for (const double end : {0.0, 1.0}) {
       points.push_back(middle);
       points.back()[i] = end;
     }
   }
-  const std::vector<double> figures = model(points);
+  return points;
+}
+
+Sensitivity tornado(const std::vector<std::string>& paths, const std::vector<double>& figures) {
   Sensitivity result{.method = SensitivityMethod::tornado,
-                     .runs = points.size(),
+                     .runs = figures.size(),
                      .mean = figures[0],
                      .variance = 0,
                      .effects = {}};
@@ -250,112 +251,63 @@ std::string give_or_take(double value, double error) {
 
 }  // namespace
 
-std::string UncertainAxis::at(double u) const {
-  double value = logarithmic ? low * std::pow(high / low, u) : low + u * (high - low);
-  if (whole) value = std::clamp(std::floor(low + u * (high - low + 1)), low, high);
-  return unit.empty() ? show_exact(value) : "\"" + show_exact(value) + unit + "\"";
-}
-
-UncertainAxis parse_uncertain_axis(const std::string& text) {
-  const auto fail = [&](const std::string& what) { throw ConfigError("--axis " + text + ": " + what); };
-  const auto equals = text.find('=');
-  std::string range = equals == std::string::npos ? "" : text.substr(equals + 1);
-  UncertainAxis axis;
-  axis.path = text.substr(0, equals);
-  for (const auto& [ending, flag] : {std::pair{":log", &axis.logarithmic}, {":int", &axis.whole}}) {
-    if (!range.ends_with(ending)) continue;
-    *flag = true;
-    range.resize(range.size() - std::string_view(ending).size());
-  }
-  const auto dots = range.find("..");
-  if (axis.path.empty() || dots == std::string::npos)
-    fail(
-        "expects PATH=LOW..HIGH, for example cluster.pools[0].kv_capacity='4 GB..16 GB', and :log or :int "
-        "behind it");
-  std::array<std::string, 2> units;
-  const auto number = [&](const std::string& end, std::string& unit) {
-    try {
-      std::size_t read = 0;
-      const double value = std::stod(end, &read);
-      unit = end.substr(read);
-      if (!std::isfinite(value)) fail("expects finite numbers");
-      return value;
-    } catch (const std::logic_error&) {
-      fail("'" + end + "' is no number, with a unit behind it or none");
-      return 0.0;
-    }
-  };
-  axis.low = number(range.substr(0, dots), units[0]);
-  axis.high = number(range.substr(dots + 2), units[1]);
-  if (units[0].empty()) units[0] = units[1];
-  if (units[0] != units[1]) fail("both ends need the same unit");
-  axis.unit = units[0];
-  if (axis.low >= axis.high) fail("the first end must be below the second");
-  if (axis.logarithmic && axis.low <= 0) fail(":log needs ends above 0");
-  if (axis.whole &&
-      (axis.logarithmic || axis.low != std::floor(axis.low) || axis.high != std::floor(axis.high)))
-    fail(":int needs whole ends, and no :log");
-  return axis;
+UnitPoints sensitivity_points(SensitivityMethod method, std::size_t axes, std::size_t samples,
+                              std::uint64_t seed) {
+  if (method == SensitivityMethod::sobol) return saltelli_points(axes, samples);
+  return method == SensitivityMethod::morris ? morris_points(axes, samples, seed) : tornado_points(axes);
 }
 
 Sensitivity analyse(const std::vector<std::string>& paths, SensitivityMethod method, std::size_t samples,
-                    std::uint64_t seed, const Model& model) {
-  if (method == SensitivityMethod::sobol) return sobol(paths, samples, seed, model);
-  if (method == SensitivityMethod::morris) return morris(paths, samples, seed, model);
-  return tornado(paths, model);
+                    std::uint64_t seed, const UnitPoints& points, const std::vector<double>& figures) {
+  if (method == SensitivityMethod::sobol) return sobol(paths, samples, seed, figures);
+  if (method == SensitivityMethod::morris) return morris(paths, samples, seed, points, figures);
+  return tornado(paths, figures);
 }
 
-Sensitivity analyse_scenario(const SensitivityOptions& options) {
-  for (const UncertainAxis& axis : options.axes)
-    if (std::ranges::count(options.axes, axis.path, &UncertainAxis::path) > 1)
-      throw ConfigError("--axis " + axis.path + ": stands twice");
-  const auto overrides = [&](const std::vector<double>& point) {
-    std::vector<std::string> all = options.overrides;
-    for (std::size_t i = 0; i < point.size(); ++i)
-      all.push_back(options.axes[i].path + "=" + options.axes[i].at(point[i]));
-    return all;
-  };
-  const auto told = [&](const std::vector<double>& point) {
-    std::string text;
-    for (std::size_t i = 0; i < point.size(); ++i)
-      text += (i > 0 ? ", " : "") + options.axes[i].path + "=" + options.axes[i].at(point[i]);
-    return text;
-  };
-  const Model model = [&](const Points& points) {
-    // The ends are read first, where mistakes show.
-    const std::vector<double> low(options.axes.size(), 0.0);
-    const std::vector<double> high(options.axes.size(), 1.0);
-    load_scenario(options.scenario, overrides(low));
-    load_scenario(options.scenario, overrides(high));
-    std::vector<double> figures(points.size());
-    std::size_t done = 0;
-    run_forked(
-        points.size(), options.jobs,
-        [&](std::size_t i) {
-          const ordered_json summary =
-              run_scenario(load_scenario(options.scenario, overrides(points[i])), {});
-          const auto found = find_figure(summary, options.metric);
-          if (!found)
-            throw ConfigError("no figure of summary.json is named '" + options.metric +
-                              "', or it is empty, at " + told(points[i]));
-          return show_exact(*found);
-        },
-        [&](std::size_t i, const TaskResult& result) {
-          if (result.code != exit_code::kDone) {
-            const std::string what = "at " + told(points[i]) + ": " + result.output;
-            if (result.code == exit_code::kBadInput) throw ConfigError(what);
-            if (result.code == exit_code::kNo) throw NoProgress(what);
-            throw std::runtime_error(what);
-          }
-          figures[i] = std::stod(result.output);
-          if (options.progress) options.progress(++done, points.size());
-        });
-    return figures;
-  };
+std::optional<Sensitivity> analyse_scenario(const SensitivityOptions& options, const PointsOptions& where) {
+  constexpr std::uint64_t kSeed = 1;
+  for (const Axis& axis : options.axes)
+    if (!axis.is_range() && axis.values.size() < 2)
+      throw ConfigError("--axis " + axis.path + "=" + axis.values.front() +
+                        ": is one value; give a range, LOW..HIGH, or several values");
+  const UnitPoints points = sensitivity_points(options.method, options.axes.size(), options.samples, kSeed);
+  const Experiment experiment{.scenario = options.scenario,
+                              .overrides = options.overrides,
+                              .design = design_at(options.axes, points),
+                              .question = ""};
+  // The ends are read first, where mistakes show.
+  for (const double end : {0.0, 1.0}) {
+    std::vector<std::string> overrides = options.overrides;
+    for (const Axis& axis : options.axes) overrides.push_back(axis.path + "=" + axis.at(end));
+    load_scenario(options.scenario, overrides);
+  }
+  std::vector<double> figures(points.size());
+  const PointResults found = run_points(
+      experiment, where,
+      [&](std::size_t point) {
+        return run_scenario(load_scenario(options.scenario, experiment.overrides_at(point)), {}).dump();
+      },
+      [&](std::size_t point, const TaskResult& result) {
+        std::string at;
+        for (const std::string& text : experiment.design.assignments(point))
+          at += (at.empty() ? "" : ", ") + text;
+        if (result.code != exit_code::kDone) {
+          const std::string what = "at " + at + ": " + result.output;
+          if (result.code == exit_code::kBadInput) throw ConfigError(what);
+          if (result.code == exit_code::kNo) throw NoProgress(what);
+          throw std::runtime_error(what);
+        }
+        const auto figure = find_figure(ordered_json::parse(result.output), options.metric);
+        if (!figure)
+          throw ConfigError("no figure of summary.json is named '" + options.metric +
+                            "', or it is empty, at " + at);
+        figures[point] = *figure;
+      });
+  if (found.results.size() < points.size()) return std::nullopt;
   std::vector<std::string> paths;
   paths.reserve(options.axes.size());
-  for (const UncertainAxis& axis : options.axes) paths.push_back(axis.path);
-  return analyse(paths, options.method, options.samples, 1, model);
+  for (const Axis& axis : options.axes) paths.push_back(axis.path);
+  return analyse(paths, options.method, options.samples, kSeed, points, figures);
 }
 
 void print_sensitivity(const Sensitivity& s, const std::string& metric, std::ostream& out) {

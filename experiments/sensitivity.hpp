@@ -4,30 +4,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "experiments/design.hpp"
+#include "experiments/points.hpp"
+
 namespace disagg {
-
-// A path of the scenario that is not known exactly: any value from low to high alike, or any order of
-// magnitude.
-struct UncertainAxis {
-  std::string path;
-  double low = 0, high = 1;
-  std::string unit;  // behind the number, with its blank: " GB/s"
-  bool logarithmic = false;
-  bool whole = false;  // rounded
-
-  // The value at `u` from 0 to 1, as it is written in a scenario.
-  std::string at(double u) const;
-};
-
-// Reads "cluster.pools[0].kv_capacity=4 GB..16 GB", with ":log" or ":int" behind it. Throws ConfigError.
-UncertainAxis parse_uncertain_axis(const std::string& text);
 
 enum class SensitivityMethod { tornado, morris, sobol };
 inline constexpr std::array<std::string_view, 3> kSensitivityMethods{"tornado", "morris", "sobol"};
@@ -51,28 +38,28 @@ struct Sensitivity {
   std::vector<AxisEffect> effects;  // [axis]
 };
 
-// Figures at points of the unit cube, [point][axis].
-using Model = std::function<std::vector<double>(const std::vector<std::vector<double>>&)>;
-
-// `samples`: of sobol, rows of each of two matrices (Saltelli et al., Computer Physics Communications 181,
-// 2010: first-order estimator (b) and Jansen's total; samples x (axes + 2) runs on a Sobol sequence); of
-// morris, trajectories of axes + 1 runs on four levels (Morris, Technometrics 33, 1991; Campolongo et al.,
-// 2007). Precondition: at least one path, at least two samples.
+// Where a method wants the figure. `samples`: of sobol, rows of each of two matrices (Saltelli et al.,
+// Computer Physics Communications 181, 2010: first-order estimator (b) and Jansen's total; samples x (axes +
+// 2) runs on a Sobol sequence); of morris, trajectories of axes + 1 runs on four levels (Morris,
+// Technometrics 33, 1991; Campolongo et al., 2007). Precondition: at least one path, at least two samples.
+UnitPoints sensitivity_points(SensitivityMethod method, std::size_t axes, std::size_t samples,
+                              std::uint64_t seed);
+// What the figures there, [point], say.
 Sensitivity analyse(const std::vector<std::string>& paths, SensitivityMethod method, std::size_t samples,
-                    std::uint64_t seed, const Model& model);
+                    std::uint64_t seed, const UnitPoints& points, const std::vector<double>& figures);
 
 struct SensitivityOptions {
   std::filesystem::path scenario;
   std::vector<std::string> overrides;
-  std::vector<UncertainAxis> axes;
+  std::vector<Axis> axes;
   std::string metric;  // path of summary.json: "metrics.ttft_ms.p99"
   SensitivityMethod method = SensitivityMethod::sobol;
   std::size_t samples = 64;
-  std::size_t jobs = 1;
-  std::function<void(std::size_t done, std::size_t of)> progress;
 };
-// The same of a scenario. Throws what a point that fails throws, and ConfigError when one has no such figure.
-Sensitivity analyse_scenario(const SensitivityOptions& options);
+// The same of a scenario; nothing where this process is one shard of several, whose results are in its store.
+// A store of all shards merged gives the answer without a run. Throws what a point that fails throws, and
+// ConfigError when one has no such figure.
+std::optional<Sensitivity> analyse_scenario(const SensitivityOptions& options, const PointsOptions& points);
 
 void print_sensitivity(const Sensitivity& sensitivity, const std::string& metric, std::ostream& out);
 nlohmann::ordered_json sensitivity_json(const Sensitivity& sensitivity, const std::string& metric);

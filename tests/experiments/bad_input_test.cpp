@@ -793,7 +793,8 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
       {.name = "an axis without values",
        .arguments = "sweep scenario.json --axis cluster.pools[0].replicas",
        .error = "--axis cluster.pools[0].replicas: expects PATH=VALUE,VALUE,..., for example "
-                "cluster.pools[0].replicas=1,2,4"},
+                "cluster.pools[0].replicas=1,2,4, or PATH=LOW..HIGH, for example "
+                "cluster.pools[0].kv_capacity='4 GB..16 GB', with :log or :int behind it if you like"},
       {.name = "an axis with an empty value",
        .arguments = "sweep scenario.json --axis seed=1,,2",
        .error = "--axis seed=1,,2: one of the values is empty"},

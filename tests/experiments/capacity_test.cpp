@@ -89,6 +89,7 @@ TEST_CASE(
             std::to_string(400 - 30 * i) + R"( }, "slo": { "ttft": "400 ms", "tpot": "12 ms" } })");
     const std::vector<Axis> axes{parse_axis("cluster.pools[0].replicas=1,2,3"),
                                  parse_axis("cluster.pools[1].replicas=1,2,3")};
+    const Design grid = make_design(axes, DesignKind::grid, 0, 0);
     const CheapestCluster found = find_cheapest({.scenario = folder / "s.json",
                                                  .overrides = {},
                                                  .attainment = 0.9,
@@ -100,7 +101,7 @@ TEST_CASE(
     double least = 1e9;
     std::vector<std::string> best;
     for (std::size_t point = 0; point < 9; ++point) {
-      const auto assignments = grid_assignments(axes, point);
+      const auto assignments = grid.assignments(point);
       if (attainment_at(folder, assignments) < 0.9) continue;
       const double cost = budget(load_scenario(folder / "s.json", assignments), Match::cost).total();
       if (cost < least) best = assignments;

@@ -27,6 +27,12 @@ std::string pools(int prefill, int decode) {
     "slo": { "ttft": "100 ms", "tpot": "20 ms" } })";
 }
 
+// The same with enough requests, and an SLO that can be met.
+std::string served(int prefill, int decode) {
+  return test::with(test::with(pools(prefill, decode), "\"100 ms\"", "\"1 s\""), R"("requests": 200)",
+                    R"("requests": 800)");
+}
+
 // A side whose goodput is the given one in each seed, at a rent of 1 USD/h.
 Replications side(const std::string& name, const std::vector<double>& goodputs) {
   Replications runs;
@@ -178,5 +184,87 @@ TEST_CASE("compare --fail-if exits with 1 and says which limit, and refuses figu
     const test::Ended refused = with_limit(broken);
     CHECK(refused.code == 2);
     CHECK_THAT(refused.err, Catch::Contains("--fail-if '" + broken + "'"));
+  }
+}
+
+TEST_CASE("At equal throughput a cluster gets the fewest replicas in its proportions that serve the load") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "a.json", served(3, 2));
+  test::write_text(folder / "b.json", served(2, 1));
+  const test::Ended ended =
+      test::call(folder, {"compare", "a.json", "b.json", "--match", "throughput", "--json"});
+  INFO(ended.err);
+  REQUIRE(ended.code == 0);
+  const auto j = nlohmann::json::parse(ended.out);
+  const auto& baseline = j.at("baseline").at(0);
+  const auto& candidate = j.at("candidates").at(0).at("summaries").at(0);
+  CHECK(baseline.at("provenance").at("workload_hash") == candidate.at("provenance").at("workload_hash"));
+  CHECK(baseline.at("metrics").at("slo_attainment").get<double>() >= 0.9);
+  CHECK(candidate.at("metrics").at("slo_attainment").get<double>() >= 0.9);
+  const auto replicas = [&](const char* pool) {
+    return candidate.at("pools").at(pool).at("replicas").get<int>();
+  };
+  // One replica fewer, of the pool that has the most for its share, does not serve it.
+  const std::string sentence = j.at("matched").at(0).get<std::string>();
+  CHECK_THAT(sentence, Catch::StartsWith("'b' at equal throughput (") &&
+                           Catch::Contains("p 2 -> " + std::to_string(replicas("p"))));
+  const std::string load =
+      "workload.arrivals.requests_per_second=" +
+      std::to_string(40 * baseline.at("metrics").at("request_rate").get<double>() /
+                     nlohmann::json::parse(test::call(folder, {"run", "a.json", "--json"}).out)
+                         .at("metrics")
+                         .at("request_rate")
+                         .get<double>());
+  const auto attainment = [&](int p, int d) {
+    const test::Ended run = test::call(folder, {"run", "b.json", "--json", "--set", load, "--set",
+                                                "cluster.pools[0].replicas=" + std::to_string(p), "--set",
+                                                "cluster.pools[1].replicas=" + std::to_string(d)});
+    REQUIRE(run.code == 0);
+    return nlohmann::json::parse(run.out).at("metrics").at("slo_attainment").get<double>();
+  };
+  CHECK(attainment(replicas("p"), replicas("d")) >= 0.9);
+  CHECK(attainment(replicas("p") - 1, replicas("d")) < 0.9);
+}
+
+TEST_CASE("Capacities of both sides are those that capacity finds, seed by seed, under each condition") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "a.json", served(1, 1));
+  test::write_text(folder / "b.json", served(2, 1));
+  const test::Ended ended =
+      test::call(folder, {"compare", "a.json", "b.json", "--at-capacity", "--seeds", "2", "--axis",
+                          "workload.output_tokens=20,300", "--json", "--csv", "c.csv"});
+  INFO(ended.err);
+  REQUIRE(ended.code == 0);
+  const auto conditions = nlohmann::json::parse(ended.out).at("conditions");
+  REQUIRE(conditions.size() == 2);
+  for (const auto& c : conditions) {
+    const std::string tokens = c.at("condition").at("workload.output_tokens").get<std::string>();
+    for (const int seed : {1, 2}) {
+      for (const std::string file : {"a.json", "b.json"}) {
+        const auto& side = file == "a.json" ? c.at("baseline") : c.at("candidates").at(0).at("summaries");
+        const test::Ended capacity =
+            test::call(folder, {"capacity", file, "--json", "--set", "workload.output_tokens=" + tokens,
+                                "--set", "seed=" + std::to_string(seed)});
+        REQUIRE(capacity.code == 0);
+        CHECK(side.at(static_cast<std::size_t>(seed - 1)).at("capacity").at("per_s") ==
+              nlohmann::json::parse(capacity.out).at("capacity").at("arriving_per_s"));
+      }
+    }
+    CHECK_THAT(c.at("verdict").get<std::string>(), Catch::Contains("capacity within the SLO"));
+  }
+  CHECK_THAT(test::read_text(folder / "c.csv"),
+             Catch::StartsWith("workload.output_tokens,scenario,measure,score,change,half_width,"));
+  const test::Ended text = test::call(folder, {"compare", "a.json", "b.json", "--at-capacity", "--seeds", "2",
+                                               "--axis", "workload.output_tokens=20,300"});
+  CHECK_THAT(text.out, Catch::Contains("'b' is better than 'a' in capacity within the SLO per dollar of rent "
+                                       "under ") &&
+                           Catch::Contains("of 2 conditions"));
+  for (const std::vector<std::string>& refused :
+       {std::vector<std::string>{"--match", "throughput", "--at-capacity"},
+        {"--csv", "x.csv"},
+        {"--at-capacity", "--out", "x"}}) {
+    std::vector<std::string> arguments{"compare", "a.json", "b.json"};
+    arguments.insert(arguments.end(), refused.begin(), refused.end());
+    CHECK(test::call(folder, arguments).code == 2);
   }
 }

@@ -64,17 +64,6 @@ TEST_CASE("Emitted scripts run a sweep in three shards, each in its store, and m
   REQUIRE(shell(folder, "bash parallel.sh") == 0);
   CHECK(results(folder / "out/parallel") == results(folder / "whole.sqlite"));
 
-  const test::Ended mpirun = call(folder, emit("mpirun", "out/mpi.sqlite"));
-  REQUIRE(mpirun.code == 0);
-  test::write_text(folder / "mpi.sh", mpirun.out);
-  if (std::system("command -v mpirun > /dev/null") == 0) {
-    REQUIRE(shell(folder,
-                  "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
-                  "OMPI_MCA_rmaps_base_oversubscribe=1 bash mpi.sh 2> mpi.err") == 0);
-    CHECK(results(folder / "out/mpi.sqlite") == results(folder / "whole.sqlite"));
-  } else {
-    WARN("skipped: there is no mpirun");
-  }
   const test::Ended kubernetes = call(folder, emit("kubernetes", "out/k.sqlite"));
   CHECK_THAT(kubernetes.out, Catch::Contains("completionMode: Indexed") &&
                                  Catch::Contains("completions: 3") && Catch::Contains("value: \"3\""));
@@ -83,7 +72,7 @@ TEST_CASE("Emitted scripts run a sweep in three shards, each in its store, and m
 TEST_CASE("emit refuses what is no sweep, and options that the script gives") {
   const TemporaryFolder folder;
   CHECK_THAT(call(folder, {"emit", "slurm", "--shards", "2", "--store", "s", "--", "run", "s.json"}).err,
-             Catch::Contains("there has to be a sweep"));
+             Catch::Contains("there has to be a sweep, a sensitivity or a capacity"));
   CHECK_THAT(
       call(folder, {"emit", "slurm", "--shards", "2", "--store", "s", "--", "sweep", "s.json", "--resume"})
           .err,

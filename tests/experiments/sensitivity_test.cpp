@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <numbers>
 
@@ -12,12 +13,14 @@ using namespace disagg;
 
 namespace {
 
-Model model_of(const std::function<double(const std::vector<double>&)>& f) {
-  return [f](const std::vector<std::vector<double>>& points) {
-    std::vector<double> figures;
-    for (const auto& point : points) figures.push_back(f(point));
-    return figures;
-  };
+// Of a function of the unit cube.
+Sensitivity analyse_function(const std::vector<std::string>& axes, SensitivityMethod method,
+                             std::size_t samples, std::uint64_t seed,
+                             const std::function<double(const std::vector<double>&)>& f) {
+  const UnitPoints points = sensitivity_points(method, axes.size(), samples, seed);
+  std::vector<double> figures;
+  for (const auto& point : points) figures.push_back(f(point));
+  return analyse(axes, method, samples, seed, points, figures);
 }
 
 // sin x1 + 7 sin^2 x2 + 0.1 x3^4 sin x1, each x from -pi to pi (Ishigami and Homma, 1990).
@@ -37,7 +40,7 @@ double mean_wait(const std::vector<double>& u) {
 
 TEST_CASE(
     "Sobol indices of the Ishigami function are the analytic ones within 2 %, and intervals hold them") {
-  const Sensitivity s = analyse({"x1", "x2", "x3"}, SensitivityMethod::sobol, 8192, 1, model_of(ishigami));
+  const Sensitivity s = analyse_function({"x1", "x2", "x3"}, SensitivityMethod::sobol, 8192, 1, ishigami);
   CHECK(s.runs == 8192 * 5);
   const double pi4 = std::pow(std::numbers::pi, 4);
   const double v1 = 0.5 * std::pow(1 + 0.1 * pi4 / 5, 2);
@@ -60,7 +63,7 @@ TEST_CASE(
 
 TEST_CASE("Sobol indices of the wait of an M/M/1 queue are those of its integrals within 2 %") {
   const Sensitivity s =
-      analyse({"arrivals", "services"}, SensitivityMethod::sobol, 8192, 1, model_of(mean_wait));
+      analyse_function({"arrivals", "services"}, SensitivityMethod::sobol, 8192, 1, mean_wait);
   constexpr int kCells = 1000;
   std::vector<double> by_arrivals(kCells);
   std::vector<double> by_services(kCells);
@@ -88,37 +91,23 @@ TEST_CASE("Sobol indices of the wait of an M/M/1 queue are those of its integral
 }
 
 TEST_CASE("Morris' effects of a plane are its slopes without deviation, and a product's deviate") {
-  const Sensitivity plane = analyse({"a", "b", "c"}, SensitivityMethod::morris, 10, 3,
-                                    model_of([](const auto& u) { return 5 * u[0] - 2 * u[1]; }));
+  const Sensitivity plane = analyse_function({"a", "b", "c"}, SensitivityMethod::morris, 10, 3,
+                                             [](const auto& u) { return 5 * u[0] - 2 * u[1]; });
   CHECK(plane.runs == 40);
   CHECK(plane.effects[0].mu_star == Approx(5));
   CHECK(plane.effects[1].mu_star == Approx(2));
   CHECK(plane.effects[2].mu_star == Approx(0).margin(1e-12));
   CHECK(plane.effects[0].sigma == Approx(0).margin(1e-9));
-  const Sensitivity product = analyse({"a", "b"}, SensitivityMethod::morris, 2000, 3,
-                                      model_of([](const auto& u) { return u[0] * u[1]; }));
+  const Sensitivity product = analyse_function({"a", "b"}, SensitivityMethod::morris, 2000, 3,
+                                               [](const auto& u) { return u[0] * u[1]; });
   CHECK(product.effects[0].mu_star == Approx(0.5).epsilon(0.05));
   CHECK(product.effects[0].sigma > 0.2);
-  const Sensitivity ends = analyse({"a", "b"}, SensitivityMethod::tornado, 2, 3,
-                                   model_of([](const auto& u) { return 1 + u[0] * u[0] - u[1]; }));
+  const Sensitivity ends = analyse_function({"a", "b"}, SensitivityMethod::tornado, 2, 3,
+                                            [](const auto& u) { return 1 + u[0] * u[0] - u[1]; });
   CHECK(ends.mean == Approx(0.75));
   CHECK(ends.effects[0].at_low == Approx(0.5));
   CHECK(ends.effects[0].at_high == Approx(1.5));
   CHECK(ends.effects[1].at_high == Approx(0.25));
-}
-
-TEST_CASE("Axes of a sensitivity have ends of one unit, logarithmic or whole where it is said") {
-  CHECK(parse_uncertain_axis("a.b=1..3").at(0.25) == "1.5");
-  CHECK(parse_uncertain_axis("a.b=1 GB/s..100 GB/s:log").at(0.5) == "\"10 GB/s\"");
-  CHECK(parse_uncertain_axis("a.b=1..100 GB").at(1) == "\"100 GB\"");
-  const UncertainAxis whole = parse_uncertain_axis("a=2..4:int");
-  CHECK(whole.at(0) == "2");
-  CHECK(whole.at(0.34) == "3");
-  CHECK(whole.at(0.99) == "4");
-  CHECK(whole.at(1) == "4");
-  for (const std::string broken :
-       {"a", "a=1", "=1..2", "a=2..1", "a=1..1", "a=x..2", "a=1 GB..2 MB", "a=0..2:log", "a=1.5..3:int"})
-    CHECK_THROWS_AS(parse_uncertain_axis(broken), ConfigError);
 }
 
 TEST_CASE(

@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
-#include "experiments/sweep.hpp"
+#include "experiments/shard.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/random.hpp"
 #include "tests/experiments/program.hpp"
@@ -100,6 +100,42 @@ TEST_CASE("Four shards merged are one sweep, and merged twice the same") {
   CHECK_THAT(other.err, Catch::Contains("whole: belongs to another sweep"));
   REQUIRE(call(folder, sweep("changed", {"--shard", "1/100"})).code == 0);
   CHECK_THAT(call(folder, {"merge", "all", "changed"}).err, Catch::Contains("are of different sweeps"));
+}
+
+TEST_CASE("A sensitivity and capacities of clusters in two shards, merged, are those of one process") {
+  const TemporaryFolder folder;
+  test::write_text(folder / "s.json",
+                   test::with(kScenario, R"("workload")", R"("slo": { "ttft": "40 ms" }, "workload")"));
+  const std::vector<std::vector<std::string>> commands{
+      {"sensitivity", "s.json", "--metric", "metrics.ttft_ms.mean", "--samples", "8", "--axis",
+       "workload.prompt_tokens=100..900:int", "--axis",
+       "cluster.pools[0].accelerator=h100-sxm-80gb,b200-sxm"},
+      {"capacity", "s.json", "--set", "workload.requests=600", "--axis",
+       "cluster.pools[0].replicas=1..3:int"}};
+  for (std::size_t c = 0; c < commands.size(); ++c) {
+    const auto with = [&](const std::vector<std::string>& more) {
+      std::vector<std::string> arguments = commands[c];
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      return call(folder, arguments);
+    };
+    INFO(commands[c][0]);
+    const std::string name = std::to_string(c);
+    const test::Ended whole = with({"--json"});
+    INFO(whole.err);
+    REQUIRE(whole.code == 0);
+    for (const std::string shard : {"1", "2"})
+      REQUIRE(with({"--store", name + "-" + shard, "--shard", shard + "/2"}).code == 0);
+    REQUIRE(call(folder, {"merge", name + "-all", name + "-1", name + "-2"}).code == 0);
+    const test::Ended merged = with({"--store", name + "-all", "--resume", "--json", "--quiet"});
+    CHECK(merged.code == 0);
+    CHECK(merged.out == whole.out);
+    CHECK(with({"--store", name + "-all"}).code == 2);
+    // What is asked belongs to the store.
+    if (c == 1) CHECK(with({"--store", name + "-all", "--resume", "--attainment", "0.5"}).code == 2);
+  }
+  const test::Ended none = call(folder, {"capacity", "s.json", "--store", "x"});
+  CHECK(none.code == 2);
+  CHECK_THAT(none.err, Catch::Contains("--store keeps the capacities of several clusters"));
 }
 
 TEST_CASE("Points that fail are kept with their message, and the sweep says so again when resumed") {
