@@ -53,21 +53,50 @@ std::vector<double> busiest_rank(std::size_t experts, double per_token, std::siz
   return busiest;
 }
 
-double expected_distinct(const std::vector<double>& asked, double tokens) {
-  double sum = 0;
-  for (const double p : asked) sum += 1 - std::pow(1 - p, tokens);
-  return sum;
-}
+// What a rank's experts are asked for, and how many of them so many tokens touch. The same numbers of tokens
+// come again at every step, and a sum over hundreds of experts is dear.
+class RankExperts {
+ public:
+  explicit RankExperts(const std::vector<double>& asked)
+      : routed_(std::accumulate(asked.begin(), asked.end(), 0.0)), known_(kKnown, kUnknown) {
+    log_missed_.reserve(asked.size());
+    for (const double p : asked) log_missed_.push_back(std::log1p(-p));
+  }
 
-// The same arguments come again at every step.
-const std::vector<double>& memoised_busiest_rank(double experts, double per_token, double ranks,
-                                                 double skew) {
-  thread_local std::map<std::array<double, 4>, std::vector<double>> memo;
-  const auto [entry, is_new] = memo.try_emplace({experts, per_token, ranks, skew});
-  if (is_new)
-    entry->second =
-        busiest_rank(static_cast<std::size_t>(experts), per_token, static_cast<std::size_t>(ranks), skew);
-  return entry->second;
+  double routed() const { return routed_; }  // of one token
+  double distinct(double tokens) {
+    if (tokens < 0 || tokens >= static_cast<double>(kKnown) || tokens != std::floor(tokens))
+      return sum(tokens);
+    double& known = known_[static_cast<std::size_t>(tokens)];
+    if (known == kUnknown) known = sum(tokens);
+    return known;
+  }
+
+ private:
+  static constexpr std::size_t kKnown = 1U << 15U;
+  static constexpr double kUnknown = -1;
+
+  double sum(double tokens) const {
+    if (tokens == 0) return 0;  // where an expert is asked for certain, 0 times minus infinity
+    double sum = 0;
+    for (const double log_missed : log_missed_) sum -= std::expm1(tokens * log_missed);
+    return sum;
+  }
+
+  double routed_;
+  std::vector<double> log_missed_;  // ln of the probability that a token does not ask for it
+  std::vector<double> known_;       // [tokens]
+};
+
+RankExperts& memoised_busiest_rank(double experts, double per_token, double ranks, double skew) {
+  thread_local std::map<std::array<double, 4>, RankExperts> memo;
+  const std::array<double, 4> key{experts, per_token, ranks, skew};
+  const auto found = memo.find(key);
+  if (found != memo.end()) return found->second;
+  return memo
+      .emplace(key, RankExperts(busiest_rank(static_cast<std::size_t>(experts), per_token,
+                                             static_cast<std::size_t>(ranks), skew)))
+      .first->second;
 }
 
 double normal_quantile(double probability) {
@@ -79,13 +108,13 @@ double normal_quantile(double probability) {
 double distinct_experts(double experts, double per_token, double tokens, double skew) {
   expect(per_token <= experts, "a token asks for more experts than there are");
   if (skew == 0) return experts * (1 - std::pow(1 - per_token / experts, tokens));
-  return expected_distinct(memoised_busiest_rank(experts, per_token, 1, skew), tokens);
+  return memoised_busiest_rank(experts, per_token, 1, skew).distinct(tokens);
 }
 
 ExpertRankLoad most_loaded_rank(double experts, double per_token, double tokens, double ranks, double skew) {
   if (skew == 0) return {distinct_experts(experts, per_token, tokens) / ranks, per_token * tokens / ranks};
-  const std::vector<double>& asked = memoised_busiest_rank(experts, per_token, ranks, skew);
-  return {expected_distinct(asked, tokens), tokens * std::accumulate(asked.begin(), asked.end(), 0.0)};
+  RankExperts& rank = memoised_busiest_rank(experts, per_token, ranks, skew);
+  return {rank.distinct(tokens), tokens * rank.routed()};
 }
 
 ExpertRankLoad slowest_rank(double experts, double per_token, double tokens, double ranks, double skew) {
