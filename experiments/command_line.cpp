@@ -128,6 +128,9 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->allow_extra_args(false);
   compare_app->add_flag("--at-capacity", o.at_capacity,
                         "Compare at the highest load that each side and seed serves within the SLO");
+  compare_app->add_flag("--best-split", o.best_split,
+                        "With --match: also move replicas between a side's two pools to where its capacity "
+                        "is highest");
   add_attainment(compare_app);
   add_axes(compare_app,
            "Compare under conditions: PATH=VALUE,VALUE,... of all scenarios; several make a grid");
@@ -220,7 +223,9 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   emit_app->add_option("--shards", o.shards, "How many")->required()->check(CLI::Range(1, 100'000));
   emit_app->add_option("--store", o.store, "Store of all shards together; each has one of its own next to it")
       ->required();
-  emit_app->add_option("-j,--jobs", o.jobs, "Processes at a time in a shard")->check(CLI::Range(1, 1024));
+  emit_app->add_option("-j,--jobs", o.shard_jobs, "Processes at a time in a shard: cores of a task")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   emit_app->add_option("--image", o.image, "Of kubernetes: container image with disagg in it")
       ->capture_default_str();
   emit_app->add_option("--claim", o.claim, "Of kubernetes: persistent volume claim with the scenario")

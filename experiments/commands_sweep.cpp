@@ -247,7 +247,7 @@ int emit(const Options& o) {
                             .arguments = o.arguments,
                             .store = o.store,
                             .shards = o.shards,
-                            .jobs = o.jobs,
+                            .jobs = o.shard_jobs,
                             .image = o.image,
                             .claim = o.claim});
   return exit_code::kDone;

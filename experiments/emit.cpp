@@ -80,7 +80,8 @@ std::string emit_script(const EmitOptions& o) {
              "\n#SBATCH --requeue\nset -euo pipefail\nexec " +
              command(o, "\"$SLURM_ARRAY_TASK_ID\"", "auto", "\"${SLURM_CPUS_PER_TASK:-1}\"") + "\n";
     case Launcher::mpirun:
-      return "#!/bin/bash\nset -euo pipefail\nmpirun -np " + shards + " bash -c " +
+      // Bound to one core, the processes of a shard would share it.
+      return "#!/bin/bash\nset -euo pipefail\nmpirun -bind-to none -np " + shards + " bash -c " +
              quoted("exec " + command(o, "\"${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-}}\"", "auto", jobs)) + "\n" +
              merge(o) + "\n";
     case Launcher::parallel:

@@ -29,11 +29,11 @@ struct Options {
   double attainment = 0.9, tolerance = 0.02;
   std::string minimise, store, shard, metric, method = "sobol";
   std::string design = "grid";
-  std::size_t samples = 64, shards = 1;
+  std::size_t samples = 64, shards = 1, shard_jobs = 1;
   std::vector<std::string> arguments;
   std::string image = "disagg", claim = "disagg";
   std::string x = "metrics.output_throughput_per_accelerator", y = "min:metrics.tpot_ms.p50";
-  bool resume = false, dry_run = false, end_saturated = false, at_capacity = false;
+  bool resume = false, dry_run = false, end_saturated = false, at_capacity = false, best_split = false;
   bool halves = false;
   bool with_suspect = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
