@@ -133,10 +133,11 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
       if (result.code != exit_code::kDone) throw std::runtime_error(result.output);
       const ordered_json summary = ordered_json::parse(result.output);
       point.attainment += attainment(summary).value_or(0) / seeds;
+      // Of a run that was ended early the rate would be that of its beginning.
+      point.abandoned = point.abandoned || summary.value("abandoned", false);
       point.arriving_per_second += arriving(summary) / seeds;
       point.too_short = point.too_short || is_too_short(summary);
       point.saturated = point.saturated || summary.at("metrics").at("saturated").get<bool>();
-      point.abandoned = point.abandoned || summary.value("abandoned", false);
       const auto add = [&](std::optional<double>& sum, std::string_view name) {
         if (const auto value = find_figure(summary, name)) sum = sum.value_or(0) + *value / seeds;
       };
@@ -242,6 +243,15 @@ Capacity find_capacity(const CapacityOptions& options) {
     for (std::size_t i = 1; i <= kProbes; ++i)
       scales.push_back(*low * std::pow(*high / *low, static_cast<double>(i) / kParts));
     try_scales(scales);
+  }
+  // Loads whose runs were ended early arrive as often as the scale says, against the nearest that was not.
+  for (auto& [scale, point] : tried) {
+    if (!point.abandoned) continue;
+    const TriedPoint* nearest = nullptr;
+    for (const auto& [other, known] : tried)
+      if (!known.abandoned && known.arriving_per_second > 0 && (nearest == nullptr || other < scale))
+        nearest = &known;
+    if (nearest != nullptr) point.arriving_per_second = nearest->arriving_per_second * scale / nearest->scale;
   }
   Capacity capacity;
   const auto [low, high] = enclosed();

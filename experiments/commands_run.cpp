@@ -71,6 +71,7 @@ int compare(const Options& o) {
                          .match = match_named(o.match),
                          .seeds = o.seeds,
                          .at_capacity = o.at_capacity,
+                         .best_split = o.best_split,
                          .attainment = o.attainment,
                          .tolerance = o.tolerance,
                          .jobs = o.jobs,
@@ -85,6 +86,8 @@ int compare(const Options& o) {
   if (!o.csv.empty() && o.axes.empty()) throw ConfigError("compare: --csv is a table of conditions (--axis)");
   if (o.at_capacity && options.match == Match::throughput)
     throw ConfigError("compare: --match throughput gives all sides one load; leave out --at-capacity");
+  if (o.best_split && (options.match == Match::none || options.match == Match::throughput))
+    throw ConfigError("compare: --best-split needs a budget to split: --match count, cost, capital or power");
   std::vector<Limit> limits;
   limits.reserve(o.limits.size());
   for (const std::string& text : o.limits) limits.push_back(parse_limit(text));

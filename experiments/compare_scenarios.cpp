@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
@@ -45,6 +46,57 @@ std::string told_replicas(const Budget& budget, const std::vector<std::int64_t>&
   return text;
 }
 
+CapacityOptions capacity_options(const CompareOptions& o, std::size_t scenario,
+                                 std::vector<std::string> overrides) {
+  return {.scenario = o.scenarios[scenario],
+          .overrides = std::move(overrides),
+          .attainment = o.attainment,
+          .tolerance = o.tolerance,
+          .seeds = 1,
+          .jobs = 1,
+          .progress = {}};
+}
+
+// Of two pools, with so many replicas of the first, as near to the target as the second can bring it; nothing
+// where that leaves it none.
+std::optional<std::vector<std::int64_t>> split_at(const Budget& own, double target, std::int64_t first) {
+  if (first < 1) return std::nullopt;
+  const double left = target - own.fixed - static_cast<double>(first) * own.per_replica[0];
+  const auto second = static_cast<std::int64_t>(std::llround(left / own.per_replica[1]));
+  if (second < 1) return std::nullopt;
+  return std::vector<std::int64_t>{first, second};
+}
+
+// The split of two pools from which no neighbour has a higher capacity for what it takes, starting where
+// their own proportions are; and how many were tried.
+struct Split {
+  std::vector<std::int64_t> replicas;
+  int tried = 0;
+};
+Split best_split(const CapacityOptions& options, const Budget& own, double target) {
+  Split split{.replicas = matched_replicas(own, target), .tried = 0};
+  const auto score = [&](const std::vector<std::int64_t>& replicas) {
+    CapacityOptions with_replicas = options;
+    with_replicas.overrides = with(options.overrides, replica_overrides(replicas));
+    const Capacity found = find_capacity(with_replicas);
+    ++split.tried;
+    return found.capacity ? found.capacity->scale / own.of(replicas) : 0;
+  };
+  double best = score(split.replicas);
+  for (const std::int64_t step : {1, -1}) {
+    bool moved = false;
+    while (const auto next = split_at(own, target, split.replicas[0] + step)) {
+      const double found = score(*next);
+      if (found <= best) break;
+      best = found;
+      split.replicas = *next;
+      moved = true;
+    }
+    if (moved) break;
+  }
+  return split;
+}
+
 Matching match_budgets(const CompareOptions& o, const std::vector<std::string>& condition) {
   Matching matching{.overrides = std::vector<std::vector<std::string>>(o.scenarios.size()), .told = {}};
   double target = 0;
@@ -55,28 +107,21 @@ Matching match_budgets(const CompareOptions& o, const std::vector<std::string>& 
       target = own.total();
       continue;
     }
-    const std::vector<std::int64_t> replicas = matched_replicas(own, target);
-    matching.overrides[i] = replica_overrides(replicas);
+    Split split{.replicas = matched_replicas(own, target), .tried = 0};
+    if (o.best_split && own.replicas.size() == 2)
+      split = best_split(capacity_options(o, i, with(o.overrides, condition)), own, target);
+    matching.overrides[i] = replica_overrides(split.replicas);
     constexpr std::array<std::string_view, 5> kUnits{"", "accelerators", "USD an hour", "USD of capital",
                                                      "W"};
     matching.told.push_back(
         "'" + scenario.name + "' at equal " + std::string(kMatchNames.at(static_cast<std::size_t>(o.match))) +
-        ": replicas of " + told_replicas(own, replicas) + ", " + show_number(own.of(replicas), 5) + " " +
+        ": replicas of " + told_replicas(own, split.replicas) + ", " +
+        show_number(own.of(split.replicas), 5) + " " +
         std::string(kUnits.at(static_cast<std::size_t>(o.match))) + " against " + show_number(target, 5) +
-        " (" + show_number((own.of(replicas) / target - 1) * 100, 2) + " %).");
+        " (" + show_number((own.of(split.replicas) / target - 1) * 100, 2) + " %)" +
+        (split.tried > 0 ? ", the best of " + std::to_string(split.tried) + " splits" : "") + ".");
   }
   return matching;
-}
-
-CapacityOptions capacity_options(const CompareOptions& o, std::size_t scenario,
-                                 std::vector<std::string> overrides) {
-  return {.scenario = o.scenarios[scenario],
-          .overrides = std::move(overrides),
-          .attainment = o.attainment,
-          .tolerance = o.tolerance,
-          .seeds = 1,
-          .jobs = 1,
-          .progress = {}};
 }
 
 // `total` replicas in the proportions of `base`, at least one of each pool.

@@ -23,7 +23,10 @@ struct CompareOptions {
   std::size_t seeds = 1;  // the scenario's own and those after it, the same on all sides
   // Each side and seed at the highest load that meets the SLO, instead of at the scenario's.
   bool at_capacity = false;
-  double attainment = 0.9;  // of that, and of the loads that Match::throughput tries
+  // First moves replicas between the pools of sides that have two, within what they are matched to, as long
+  // as that raises their capacity under the first seed. Needs a match of budgets.
+  bool best_split = false;
+  double attainment = 0.9;  // of capacities, and of the loads that Match::throughput tries
   double tolerance = 0.02;
   std::size_t jobs = 1;
   std::optional<std::filesystem::path> folder;  // for the results of each run, without conditions only

@@ -148,6 +148,16 @@ bool cannot_attain(double share, const Metrics& metrics, std::int64_t arrived, d
   return static_cast<double>(metrics.judged() - metrics.good()) > (1 - share) * total;
 }
 
+// The same of a measured window, of which the `elapsed` share is over and in which `arrived` requests have
+// come. Sessions bring more of them the longer they have been there, so with half in hand until all are
+// known.
+bool cannot_attain_in_window(double share, const Metrics& metrics, std::int64_t arrived, double elapsed) {
+  constexpr double kEarliest = 0.2;
+  if (elapsed < kEarliest || !metrics.bounded()) return false;
+  const double total = static_cast<double>(arrived) / std::min(elapsed, 1.0) * (elapsed < 1 ? 1.5 : 1.05);
+  return static_cast<double>(metrics.judged() - metrics.good()) > (1 - share) * total;
+}
+
 std::string replica_name(const Cluster& cluster, std::uint32_t replica) {
   const PoolId pool = cluster.pool_of(ReplicaId{replica});
   std::uint32_t first = replica;
@@ -220,6 +230,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   bool warm = scenario.horizon.warm_up == Seconds{0};
   TimeSeries series;
   std::uint32_t events = 0;
+  std::int64_t arrived_at_warm_up = 0;
   bool abandoned = false;
   // Turns of sessions come later than their sessions, and a window measures a part of the workload only.
   const bool may_abandon =
@@ -232,6 +243,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       cluster.settle();
       for (std::size_t i = 0; i < replicas; ++i) at_warm_up[i] = cluster.replicas()[i]->usage();
       links_at_warm_up = simulation.link_usage();
+      arrived_at_warm_up = cluster.counts().arrived;
       for (std::size_t t = 0; t < tiers; ++t) tiers_at_warm_up[t] = cluster.tiers()->usage(t);
       warm = true;
     }
@@ -247,6 +259,11 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
     if (++events % 1024 != 0) return false;
     if (may_abandon && !recorder.sessions().any() && feeder.live_sessions() == 0 &&
         cannot_attain(*options.attainment, recorder.metrics(), cluster.counts().arrived, source->progress()))
+      return abandoned = true;
+    if (options.attainment && scenario.horizon.measure && warm &&
+        cannot_attain_in_window(*options.attainment, recorder.metrics(),
+                                cluster.counts().arrived - arrived_at_warm_up,
+                                (simulation.now() - scenario.horizon.warm_up) / *scenario.horizon.measure))
       return abandoned = true;
     if (options.end_saturated && warm && !source->concurrency() && events % kSaturationCheck == 0 &&
         share_done(*source, scenario.horizon, simulation.now()) >= 0.5 && queue_growth(series.queue(), 2))

@@ -268,3 +268,31 @@ TEST_CASE("Capacities of both sides are those that capacity finds, seed by seed,
     CHECK(test::call(folder, arguments).code == 2);
   }
 }
+
+TEST_CASE("The best split of a budget between two pools is that of an exhaustive search over five splits") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "a.json", served(3, 3));
+  test::write_text(folder / "b.json", served(1, 5));
+  const test::Ended ended =
+      test::call(folder, {"compare", "a.json", "b.json", "--match", "count", "--best-split", "--json"});
+  INFO(ended.err);
+  REQUIRE(ended.code == 0);
+  const auto j = nlohmann::json::parse(ended.out);
+  double highest = 0;
+  int best = 0;
+  for (int p = 1; p <= 5; ++p) {
+    const test::Ended capacity = test::call(
+        folder, {"capacity", "b.json", "--json", "--set", "cluster.pools[0].replicas=" + std::to_string(p),
+                 "--set", "cluster.pools[1].replicas=" + std::to_string(6 - p)});
+    if (capacity.code != 0) continue;
+    const double found =
+        nlohmann::json::parse(capacity.out).at("capacity").at("arriving_per_s").get<double>();
+    if (found > highest) best = p;
+    highest = std::max(highest, found);
+  }
+  const auto& pools = j.at("candidates").at(0).at("summaries").at(0).at("pools");
+  CHECK(pools.at("p").at("replicas") == best);
+  CHECK(pools.at("d").at("replicas") == 6 - best);
+  CHECK_THAT(j.at("matched").at(0).get<std::string>(), Catch::Contains(", the best of "));
+  CHECK(test::call(folder, {"compare", "a.json", "b.json", "--best-split"}).code == 2);
+}
