@@ -261,8 +261,9 @@ Capacity find_capacity(const CapacityOptions& options) {
   return capacity;
 }
 
-TriedPoint try_load(const CapacityOptions& options) {
-  return try_all(options, {Candidate{}}, check(options, {}, false)).front();
+TriedPoint try_load(const CapacityOptions& options, double scale) {
+  const Candidate candidate{.assignments = {}, .scale = scale, .budget = 0};
+  return try_all(options, {candidate}, check(options, {}, false)).front();
 }
 
 ordered_json summary_at_capacity(const CapacityOptions& options) {

@@ -53,8 +53,8 @@ struct Capacity {
 };
 Capacity find_capacity(const CapacityOptions& options);
 
-// The scenario at its own load.
-TriedPoint try_load(const CapacityOptions& options);
+// The scenario at so many times its own load.
+TriedPoint try_load(const CapacityOptions& options, double scale = 1);
 
 // The summary of the run at the capacity (first seed), with "capacity": {"per_s": requests or sessions
 // arriving, "load", "attainment", "next_per_s"}, all 0 where no load meets the SLO, and then the summary is

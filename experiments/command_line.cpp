@@ -204,6 +204,12 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   add_axes(capacity_app,
            "PATH=VALUE,VALUE,... or PATH=LOW..HIGH:int; several make a grid: the capacity of each of these "
            "clusters, or of --minimise those to choose from");
+  capacity_app
+      ->add_option(
+          "--design", o.design,
+          "grid: every value of each axis with every other; zip: first with first, second with second")
+      ->check(CLI::IsMember(std::vector<std::string>(kDesignNames.begin(), kDesignNames.begin() + 2)))
+      ->capture_default_str();
   capacity_app->add_option("--csv", o.csv, "Write the table of --axis here");
   add_columns(capacity_app);
   add_store(capacity_app);

@@ -193,7 +193,7 @@ int capacity(const Options& o) {
     require_folder_of(o.csv);
     const Experiment experiment{.scenario = options.scenario,
                                 .overrides = options.overrides,
-                                .design = make_design(axes, DesignKind::grid, 0, 0),
+                                .design = make_design(axes, design_named(o.design), 0, 0),
                                 .question = capacity_question(options)};
     const PointResults found = find_capacities(experiment, options, points);
     line.clear();

@@ -62,6 +62,8 @@ constexpr auto kLines = std::to_array<Line>({
     {"/cost/usd_per_hour", "total cost of ownership", "USD/h", -1},
     {"/cost/usd_per_million_output_tokens", "cost per 1M output tokens", "USD", -1},
     {"/cost/usd_per_million_tokens", "cost per 1M tokens (in + out)", "USD", -1},
+    {"/cost/split_usd_per_million_input_tokens", "of it for input, per 1M input tokens", "USD", -1},
+    {"/cost/split_usd_per_million_output_tokens", "of it for output, per 1M output tokens", "USD", -1},
     {"/cost/usd_per_task", "cost per task", "USD", -1},
     {"/cost/provisioned_power_w", "power provisioned", "kW", 0, 1e-3},
     {"/energy/mean_power_w", "power, mean", "kW", -1, 1e-3},

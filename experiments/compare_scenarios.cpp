@@ -74,18 +74,24 @@ struct Split {
   int tried = 0;
 };
 Split best_split(const CapacityOptions& options, const Budget& own, double target) {
-  Split split{.replicas = matched_replicas(own, target), .tried = 0};
-  const auto score = [&](const std::vector<std::int64_t>& replicas) {
+  Split split{.replicas = matched_replicas(own, target), .tried = 1};
+  const auto of = [&](const std::vector<std::int64_t>& replicas) {
     CapacityOptions with_replicas = options;
     with_replicas.overrides = with(options.overrides, replica_overrides(replicas));
-    const Capacity found = find_capacity(with_replicas);
-    ++split.tried;
+    return with_replicas;
+  };
+  const auto score = [&](const std::vector<std::int64_t>& replicas) {
+    const Capacity found = find_capacity(of(replicas));
     return found.capacity ? found.capacity->scale / own.of(replicas) : 0;
   };
   double best = score(split.replicas);
   for (const std::int64_t step : {1, -1}) {
     bool moved = false;
     while (const auto next = split_at(own, target, split.replicas[0] + step)) {
+      ++split.tried;
+      // One run tells whether a search is worth it.
+      const double to_beat = best * own.of(*next) * (1 + options.tolerance);
+      if (best > 0 && !try_load(of(*next), to_beat).meets) break;
       const double found = score(*next);
       if (found <= best) break;
       best = found;

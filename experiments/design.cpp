@@ -74,6 +74,10 @@ Design zip(const std::vector<Axis>& axes) {
 
 }  // namespace
 
+DesignKind design_named(std::string_view name) {
+  return static_cast<DesignKind>(std::ranges::find(kDesignNames, name) - kDesignNames.begin());
+}
+
 UnitPoints sobol_points(std::size_t samples, std::size_t axes) {
   boost::random::sobol sequence(axes);
   UnitPoints points(samples, std::vector<double>(axes));

@@ -20,6 +20,9 @@ namespace disagg {
 enum class DesignKind { grid, zip, latin_hypercube, sobol };
 inline constexpr std::array<std::string_view, 4> kDesignNames{"grid", "zip", "latin-hypercube", "sobol"};
 
+// Precondition: one of kDesignNames.
+DesignKind design_named(std::string_view name);
+
 // [point][axis], from 0 to 1.
 using UnitPoints = std::vector<std::vector<double>>;
 UnitPoints sobol_points(std::size_t samples, std::size_t axes);

@@ -172,6 +172,31 @@ ordered_json energy_json(const RunFacts& facts, const std::optional<EnergyUse>& 
           {"j_per_task", tasks > 0 ? ratio(energy->total().si, tasks) : ordered_json(nullptr)}};
 }
 
+// Share of the cluster's cost that prompts cause: of each pool, weighted by its capital, that of the lower
+// bounds of its time (the longer of arithmetic at the peak and traffic at the memory's bandwidth) in prefill
+// and decode.
+std::optional<double> prompt_share(const RunFacts& facts) {
+  double prompts = 0;
+  double all = 0;
+  for (std::uint32_t p = 0; p < facts.cluster.pools().size(); ++p) {
+    const PoolSetup& pool = facts.cluster.pools()[p];
+    const Accelerator& a = pool.shape.accelerator;
+    const ReplicaUsage u = totals(facts, PoolId{p}).usage;
+    const auto bound = [&](const Work& work) {
+      return std::max((work.flops / *a.peak(pool.shape.precision.weights)).si,
+                      (work.bytes / *a.memory_bandwidth).si);
+    };
+    const double prefill = bound(u.prefill);
+    const double both = prefill + bound(u.decode);
+    if (both <= 0) continue;
+    const double capital = a.all_in_capital->si * static_cast<double>(pool.replicas) *
+                           static_cast<double>(pool.shape.parallelism.accelerators());
+    prompts += capital * prefill / both;
+    all += capital;
+  }
+  return all > 0 ? std::optional(prompts / all) : std::nullopt;
+}
+
 // Of owning the cluster; the rent stands under "cluster".
 ordered_json cost_json(const RunFacts& facts, const std::optional<EnergyUse>& energy, double tasks) {
   const auto provided = provision(facts.scenario.costs, facts.cluster.setup());
@@ -181,6 +206,10 @@ ordered_json cost_json(const RunFacts& facts, const std::optional<EnergyUse>& en
   const double dollars = cost.total() * seconds / 3600;
   const auto output = static_cast<double>(facts.metrics.output_tokens());
   const auto input = static_cast<double>(facts.metrics.input_tokens());
+  const auto prompts = prompt_share(facts);
+  const auto split = [&](double share, double tokens) {
+    return prompts ? ratio(dollars * share * 1e6, tokens) : ordered_json(nullptr);
+  };
   return {{"usd_per_hour", cost.total()},
           {"capital_usd_per_hour", cost.capital},
           {"hosting_usd_per_hour", cost.hosting},
@@ -192,6 +221,10 @@ ordered_json cost_json(const RunFacts& facts, const std::optional<EnergyUse>& en
           {"usd_per_million_output_tokens", ratio(dollars * 1e6, output)},
           {"usd_per_million_input_tokens", ratio(dollars * 1e6, input)},
           {"usd_per_million_tokens", ratio(dollars * 1e6, input + output)},
+          // Each kind of token what it causes; tokens found in caches count as input.
+          {"prompt_share", prompts ? ordered_json(*prompts) : ordered_json(nullptr)},
+          {"split_usd_per_million_input_tokens", split(prompts.value_or(0), input)},
+          {"split_usd_per_million_output_tokens", split(1 - prompts.value_or(0), output)},
           {"usd_per_task", tasks > 0 ? ratio(dollars, tasks) : ordered_json(nullptr)}};
 }
 

@@ -313,6 +313,12 @@ std::optional<ConfigNode> extended(Reader& written) {
   }
   ConfigNode base = *row;
   set(base, "efficiency", efficiency_of(base));
+  // Another capacity leaves nothing of what software was measured to find of the old one.
+  const ConfigNode* memory = over.find("memory");
+  if (memory != nullptr && memory->find("capacity") != nullptr)
+    if (ConfigNode* measured = base.find("memory"))
+      std::erase_if(measured->members,
+                    [](const ConfigNode::Member& member) { return member.key == "visible"; });
   merge_config(base, std::move(over));
   return base;
 }

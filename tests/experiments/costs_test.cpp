@@ -2,8 +2,10 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "experiments/scenario.hpp"
+#include "tests/experiments/program.hpp"
 
 using namespace disagg;
 
@@ -90,4 +92,34 @@ TEST_CASE("Costs that cannot be are refused with their place") {
   CHECK_THAT(problem(R"({ "availability": 0 })"), Catch::Contains("costs.availability"));
   CHECK_THAT(problem(R"({ "lifetime": 4 })"), Catch::Contains("costs: key 'lifetime' is unknown"));
   CHECK(problem(R"({ "pue": 1.1, "network": "100 W" })").empty());
+}
+
+TEST_CASE("Prompts and output tokens share the cost: of two pools each its own, and together all of it") {
+  const test::TemporaryFolder folder;
+  const auto cost_of = [&](const std::string& pools) {
+    test::write_text(folder / "s.json", R"({ "model": "llama-3.1-8b", "cluster": { "pools": [)" + pools +
+                                            R"(] }, "workload": { "kind": "synthetic", "requests": 50,
+      "arrivals": { "kind": "constant", "requests_per_second": 1 }, "prompt_tokens": 1000, "output_tokens": 101 } })");
+    const test::Ended ended = test::call(folder, {"run", "s.json", "--json"});
+    REQUIRE(ended.code == 0);
+    const auto summary = nlohmann::json::parse(ended.out);
+    const auto& cost = summary.at("cost");
+    const double input = summary.at("metrics").at("total_input_tokens").get<double>();
+    const double output = summary.at("metrics").at("total_output_tokens").get<double>();
+    CHECK(cost.at("split_usd_per_million_input_tokens").get<double>() * input +
+              cost.at("split_usd_per_million_output_tokens").get<double>() * output ==
+          Approx(cost.at("usd_per_million_tokens").get<double>() * (input + output)));
+    return cost;
+  };
+  // 42,000 USD of prefill and 92,000 USD of decode.
+  const auto apart = cost_of(
+      R"({ "name": "p", "role": "prefill", "accelerator": "h100-sxm-80gb", "replicas": 1 },
+         { "name": "d", "role": "decode", "accelerator": "h200-sxm-141gb", "replicas": 2 })");
+  CHECK(apart.at("prompt_share").get<double>() == Approx(42.0 / (42 + 92)));
+  // By hand, on one H100: 50 prompts of 1,000 tokens are compute-bound, 15 GFLOP a token and attention at 989
+  // TFLOP/s; 5,000 steps of one sequence read 15 GB of weights at 3.35 TB/s.
+  const auto mixed = cost_of(R"({ "name": "m", "accelerator": "h100-sxm-80gb", "replicas": 1 })");
+  const double prefill = 50 * (1000 * 15.0e9 + 1.05e9) / 989e12;
+  const double decode = 50 * 100 * 15.1e9 / 3.35e12;
+  CHECK(mixed.at("prompt_share").get<double>() == Approx(prefill / (prefill + decode)).epsilon(0.1));
 }

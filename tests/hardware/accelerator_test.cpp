@@ -214,6 +214,13 @@ TEST_CASE("An accelerator that extends a row changes only what it states", "[har
   CHECK(a.efficiency.source == "the scenario, otherwise as h200-sxm-141gb");
   CHECK(accelerator("h200-sxm-141gb").memory_bandwidth->si == Approx(4.8e12));
 
+  // Memory of another size is not the one that was measured.
+  CHECK(read(R"({"accelerator": {"extends": "h100-sxm-80gb", "memory": {"bandwidth": "5 TB/s"}}})")
+            .visible_memory == Bytes{85e9});
+  const Accelerator larger =
+      read(R"({"accelerator": {"extends": "h100-sxm-80gb", "memory": {"capacity": "120 GB"}}})");
+  CHECK(larger.memory_capacity == Bytes{120e9});
+  CHECK_FALSE(larger.visible_memory);
   CHECK(read(R"({"accelerator": {"extends": "tpu7x", "name": "tpu-next"}})").title == "tpu-next");
   const Accelerator lent = read(R"({"accelerator": {"extends": "rubin-cpx", "efficiency": "b200-sxm"}})");
   CHECK(lent.efficiency.gemm == accelerator("b200-sxm").efficiency.gemm);
