@@ -5,6 +5,7 @@
 
 #include "experiments/csv_table.hpp"
 #include "experiments/store.hpp"
+#include "sim/base/config.hpp"
 #include "sim/base/text.hpp"
 
 namespace disagg {
@@ -62,7 +63,11 @@ PointsTable tabulate(const Design& design, const std::map<std::size_t, TaskResul
 
 PointsTable tabulate_store(const std::filesystem::path& file, const std::vector<std::string>& columns) {
   const Store store(file);
-  Design design{ordered_json::parse(store.sweep().description).at("paths").get<std::vector<std::string>>(),
+  const ordered_json sweep = ordered_json::parse(store.sweep().description);
+  if (!sweep.contains("paths"))
+    throw ConfigError(file.string() + ": was made by version " + store.version() +
+                      " of the program, which this one cannot read; run the sweep again");
+  Design design{sweep.at("paths").get<std::vector<std::string>>(),
                 std::vector<std::vector<std::string>>(store.sweep().points)};
   std::map<std::size_t, TaskResult> results;
   for (const std::size_t point : store.done()) {

@@ -104,7 +104,8 @@ SweepEstimate estimate_sweep(const Experiment& experiment, const SweepOptions& o
                          .mean = {},
                          .longest = {},
                          .memory = {},
-                         .results = {}};
+                         .results = {},
+                         .failure = {}};
   std::error_code ignored;
   if (points.store && std::filesystem::exists(*points.store, ignored)) {
     const std::vector<std::size_t> done = Store(*points.store).done();
@@ -120,7 +121,10 @@ SweepEstimate estimate_sweep(const Experiment& experiment, const SweepOptions& o
                          ours[i * (ours.size() - 1) / std::max<std::size_t>(tries - 1, 1)], longest);
       },
       [&](std::size_t, const TaskResult& result) {
-        if (result.code != exit_code::kDone) return;
+        if (result.code != exit_code::kDone) {
+          if (estimate.failure.empty()) estimate.failure = result.output;
+          return;
+        }
         const ordered_json told = ordered_json::parse(result.output);
         const Seconds seconds{told.at("seconds").get<double>()};
         estimate.shortest = std::min(estimate.shortest, seconds);
@@ -138,10 +142,8 @@ void print_estimate(const SweepEstimate& e, std::size_t jobs, std::ostream& out)
   out << e.points << " points";
   if (e.in_store > 0) out << ", of which the store has " << e.in_store;
   out << ".\n";
-  if (e.tried == 0) {
-    out << "None of those that were tried came to an end.\n";
-    return;
-  }
+  if (!e.failure.empty()) out << "Of those that were tried one failed: " << e.failure << '\n';
+  if (e.tried == 0) return;
   const std::size_t left = e.points - e.in_store;
   const auto at_once = static_cast<double>(std::min(jobs, std::max<std::size_t>(left, 1)));
   out << "One takes " << show(e.mean) << " and " << show(e.memory) << " of memory (" << e.tried

@@ -37,6 +37,7 @@ struct SweepEstimate {
   Seconds shortest{}, mean{}, longest{};  // of a point, on one core
   Bytes memory{};                         // the most of a point
   Bytes results{};                        // of a point, in a store
+  std::string failure;                    // of the first point that failed
   Seconds total(std::size_t jobs) const;
 };
 SweepEstimate estimate_sweep(const Experiment& experiment, const SweepOptions& options,
