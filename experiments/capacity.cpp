@@ -65,6 +65,7 @@ std::vector<std::string> overrides_of(const CapacityOptions& options, const Cand
 struct Origin {
   double rate_scale = 1;
   std::uint64_t seed = 1;
+  bool has_window = false;  // of measurement, beyond which requests go on arriving or are left to end
 };
 // `assignments` make it a scenario that can be read.
 Origin check(const CapacityOptions& options, const std::vector<std::string>& assignments, bool scales_load) {
@@ -81,7 +82,8 @@ Origin check(const CapacityOptions& options, const std::vector<std::string>& ass
         options.scenario.string() +
         ": a closed loop offers as much load as is served; sweep workload.arrivals.concurrency");
   ConfigNode resolved = parse_config(scenario.resolved, "resolved");
-  Origin origin{.rate_scale = 1, .seed = scenario.cluster.seed};
+  Origin origin{
+      .rate_scale = 1, .seed = scenario.cluster.seed, .has_window = scenario.horizon.measure.has_value()};
   if (const ConfigNode* workload = resolved.find("workload"))
     if (const ConfigNode* scale = workload->find("rate_scale")) origin.rate_scale = scale->number;
   return origin;
@@ -136,7 +138,7 @@ std::vector<TriedPoint> try_all(const CapacityOptions& options, const std::vecto
       // Of a run that was ended early the rate would be that of its beginning.
       point.abandoned = point.abandoned || summary.value("abandoned", false);
       point.arriving_per_second += arriving(summary) / seeds;
-      point.too_short = point.too_short || is_too_short(summary);
+      point.too_short = point.too_short || (!origin.has_window && is_too_short(summary));
       point.saturated = point.saturated || summary.at("metrics").at("saturated").get<bool>();
       const auto add = [&](std::optional<double>& sum, std::string_view name) {
         if (const auto value = find_figure(summary, name)) sum = sum.value_or(0) + *value / seeds;
