@@ -9,6 +9,7 @@
 #include "experiments/interrupt.hpp"
 #include "experiments/run.hpp"
 #include "experiments/table.hpp"
+#include "sim/base/config.hpp"
 #include "sim/base/no_progress.hpp"
 #include "sim/base/text.hpp"
 
@@ -299,24 +300,33 @@ PointResults find_capacities(const Experiment& experiment, const CapacityOptions
     one.progress = {};
     return one;
   };
-  for (std::size_t point = points.shard; point < experiment.design.points(); point += points.shards) {
+  for (const std::size_t point : shard_points(experiment, points)) {
     if (interrupted()) throw Interrupted();
-    check(at(point), {}, true);
+    try {
+      check(at(point), {}, true);
+    } catch (const ConfigError& error) {
+      throw ConfigError("at " + experiment.design.told(point) + ": " + error.what());
+    }
   }
-  return run_points(experiment, points,
-                    [&](std::size_t point) { return summary_at_capacity(at(point)).dump(); });
+  return run_points(experiment, points, [&](std::size_t point) {
+    ordered_json summary = summary_at_capacity(at(point));
+    if (summary.at("capacity").at("per_s") == 0)
+      summary = {{"name", summary.at("name")},
+                 {"provenance", summary.at("provenance")},
+                 {"capacity", summary.at("capacity")}};
+    return summary.dump();
+  });
 }
 
-CheapestCluster find_cheapest(const CapacityOptions& options, const std::vector<Axis>& axes, Match match) {
+CheapestCluster find_cheapest(const CapacityOptions& options, const Design& clusters, Match match) {
   std::vector<Candidate> candidates;
   CheapestCluster cheapest;
-  const Design grid = make_design(axes, DesignKind::grid, 0, 0);
-  cheapest.points = grid.points();
+  cheapest.points = clusters.points();
   std::optional<Origin> origin;
   std::string first_problem;
   for (std::size_t point = 0; point < cheapest.points; ++point) {
     if (interrupted()) throw Interrupted();
-    Candidate candidate{.assignments = grid.assignments(point), .scale = 1, .budget = 0};
+    Candidate candidate{.assignments = clusters.assignments(point), .scale = 1, .budget = 0};
     // Not every combination need be a cluster: a model may not fit.
     try {
       if (!origin) origin = check(options, candidate.assignments, false);

@@ -57,25 +57,26 @@ Capacity find_capacity(const CapacityOptions& options);
 TriedPoint try_load(const CapacityOptions& options, double scale = 1);
 
 // The summary of the run at the capacity (first seed), with "capacity": {"per_s": requests or sessions
-// arriving, "load", "attainment", "next_per_s"}, all 0 where no load meets the SLO, and then the summary is
-// that of the least load tried; "workload_hash" is that of the scenario's own load, which the loads share.
-// Runs one process at a time.
+// arriving, "load", "attainment", "next_per_s"}. Where no load meets the SLO the first three are 0, and the
+// summary is that of the least load tried. "workload_hash" is that of the scenario's own load, which the
+// loads share. Runs one process at a time.
 nlohmann::ordered_json summary_at_capacity(const CapacityOptions& options);
 // The question that it answers, for stores.
 std::string capacity_question(const CapacityOptions& options);
-// The same at each point of an experiment; its scenario and changes take the place of those of `options`.
+// The same at each point of an experiment, whose scenario and changes take the place of those of `options`;
+// of a point that meets the SLO at no load only "capacity".
 PointResults find_capacities(const Experiment& experiment, const CapacityOptions& options,
                              const PointsOptions& points);
 
-// The cluster of least budget (Match::count, cost, capital or power) on a grid that meets the SLO under the
-// scenario's load: points are tried from the cheapest on, so that the first to meet it is the answer.
+// The cluster of least budget (Match::count, cost, capital or power) of those given that meets the SLO under
+// the scenario's load: points are tried from the cheapest on, so that the first to meet it is the answer.
 struct CheapestCluster {
   std::optional<TriedPoint> best;
   std::vector<TriedPoint> tried;                     // by budget
   std::vector<std::vector<std::string>> impossible;  // assignments that make no cluster
-  std::size_t points = 0;                            // of the grid
+  std::size_t points = 0;                            // that were given
 };
-CheapestCluster find_cheapest(const CapacityOptions& options, const std::vector<Axis>& axes, Match match);
+CheapestCluster find_cheapest(const CapacityOptions& options, const Design& clusters, Match match);
 
 void print_capacity(const Capacity& capacity, const CapacityOptions& options, std::ostream& out);
 nlohmann::ordered_json capacity_json(const Capacity& capacity);

@@ -11,6 +11,7 @@
 #include "experiments/run.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/scenario.hpp"
+#include "sim/base/config.hpp"
 #include "sim/base/text.hpp"
 
 namespace disagg::commands {
@@ -53,11 +54,8 @@ int run(const Options& o) {
 namespace {
 
 RunAllOptions run_all_options(const Options& o, ProgressLine& line) {
-  RunAllOptions options{.jobs = o.jobs,
-                        .folder = {},
-                        .timeline = o.timeline,
-                        .single_steps = o.single_steps,
-                        .progress = count_progress(line, "runs")};
+  RunAllOptions options{
+      .jobs = o.jobs, .folder = {}, .timeline = o.timeline, .progress = count_progress(line, "runs")};
   if (!o.folder.empty()) options.folder = o.folder;
   return options;
 }
@@ -76,13 +74,12 @@ int compare(const Options& o) {
                          .tolerance = o.tolerance,
                          .jobs = o.jobs,
                          .folder = {},
-                         .timeline = o.timeline,
-                         .single_steps = o.single_steps,
                          .progress = {}};
   if (!o.folder.empty()) options.folder = o.folder;
   if (options.folder && (o.at_capacity || !o.axes.empty()))
     throw ConfigError(
         "compare: --out belongs to one comparison of single runs, not to --at-capacity or --axis");
+  require_folder_of("--csv", o.csv);
   if (!o.csv.empty() && o.axes.empty()) throw ConfigError("compare: --csv is a table of conditions (--axis)");
   if (o.at_capacity && options.match == Match::throughput)
     throw ConfigError("compare: --match throughput gives all sides one load; leave out --at-capacity");

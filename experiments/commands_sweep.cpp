@@ -1,6 +1,9 @@
-#include <fstream>
+#include <algorithm>
+#include <array>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
 #include <tuple>
 
 #include "experiments/capacity.hpp"
@@ -44,12 +47,6 @@ void tell_resumed(const Options& o, std::size_t resumed) {
   std::cerr << resumed << " points were in " << o.store << " already\n";
   if (const std::string made = Store(o.store).version(); made != version())
     std::cerr << "disagg: they may be of another version of the program: " << made << " made the store\n";
-}
-
-void require_folder_of(const std::string& csv) {
-  const auto folder = std::filesystem::path(csv).parent_path();
-  if (!folder.empty() && !std::filesystem::is_directory(folder))
-    throw ConfigError("--csv " + csv + ": there is no folder '" + folder.string() + "'");
 }
 
 int show_table(const Options& o, const PointsTable& table) {
@@ -102,7 +99,9 @@ int show_capacities(const Options& o, const Experiment& experiment, const PointR
     most = &row;
   }
   std::cout << shown << '\n';
-  if (most == nullptr) {
+  if (table.rows.empty()) {
+    std::cout << "This shard has no points.\n";
+  } else if (most == nullptr) {
     std::cout << "None of them meets the SLO at any load.\n";
   } else {
     std::cout << "Highest capacity: " << show_number(highest, 4) << " a second, with ";
@@ -118,17 +117,16 @@ int show_capacities(const Options& o, const Experiment& experiment, const PointR
 }  // namespace
 
 int sweep(const Options& o) {
-  const SweepOptions options{
-      .scenario = o.scenarios.front(),
-      .overrides = o.overrides,
-      .axes = parse_axes(o.axes),
-      .design = static_cast<DesignKind>(std::ranges::find(kDesignNames, o.design) - kDesignNames.begin()),
-      .samples = o.samples,
-      .seeds = o.seeds,
-      .end_saturated = o.end_saturated};
+  const SweepOptions options{.scenario = o.scenarios.front(),
+                             .overrides = o.overrides,
+                             .axes = parse_axes(o.axes),
+                             .design = design_named(o.design),
+                             .samples = o.samples,
+                             .seeds = o.seeds,
+                             .end_saturated = o.end_saturated};
   ProgressLine line(o.quiet);
   const PointsOptions points = points_options(o, line, "sweep");
-  require_folder_of(o.csv);
+  require_folder_of("--csv", o.csv);
   const Experiment experiment = plan_sweep(options);
   if (o.dry_run) {
     constexpr Seconds kLongest{10};
@@ -172,7 +170,11 @@ int capacity(const Options& o) {
                           .progress = {}};
   if (o.axes.empty() && !o.minimise.empty())
     throw ConfigError("capacity: --minimise needs the clusters to choose from: --axis");
-  if (!o.store.empty() && (o.axes.empty() || !o.minimise.empty()))
+  const bool one_answer = o.axes.empty() || !o.minimise.empty();
+  if (one_answer && (!o.csv.empty() || !o.columns.empty()))
+    throw ConfigError(
+        "capacity: --csv and --column show the capacities of several clusters: --axis, and no --minimise");
+  if (!o.store.empty() && one_answer)
     throw ConfigError(
         "capacity: --store keeps the capacities of several clusters: --axis, and no --minimise");
   ProgressLine line(o.quiet);
@@ -190,7 +192,7 @@ int capacity(const Options& o) {
     return found.capacity ? exit_code::kDone : exit_code::kNo;
   }
   if (o.minimise.empty()) {
-    require_folder_of(o.csv);
+    require_folder_of("--csv", o.csv);
     const Experiment experiment{.scenario = options.scenario,
                                 .overrides = options.overrides,
                                 .design = make_design(axes, design_named(o.design), 0, 0),
@@ -201,7 +203,8 @@ int capacity(const Options& o) {
     return show_capacities(o, experiment, found);
   }
   const Match match = match_named(o.minimise);
-  const CheapestCluster found = find_cheapest(options, axes, match);
+  const CheapestCluster found =
+      find_cheapest(options, make_design(axes, design_named(o.design), 0, 0), match);
   line.clear();
   if (o.json) {
     std::cout << cheapest_json(found).dump(2) << '\n';

@@ -190,14 +190,16 @@ std::optional<double> mean_at(const Replications& side, std::string_view pointer
   return mean_interval(numbers).mean;
 }
 
-// a / b - 1 of each seed.
+// a / b - 1 of each seed; where b is 0 under some of them, differences over the mean of b; nothing where it
+// is 0 under all.
 std::optional<MeanInterval> change(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.empty() || b.empty()) return std::nullopt;
+  const double mean = mean_interval(b).mean;
+  if (mean == 0) return std::nullopt;
+  const bool each = std::ranges::find(b, 0.0) == b.end();
   std::vector<double> changes;
-  for (std::size_t k = 0; k < a.size(); ++k) {
-    if (b[k] == 0) return std::nullopt;
-    changes.push_back(a[k] / b[k] - 1);
-  }
+  changes.reserve(a.size());
+  for (std::size_t k = 0; k < a.size(); ++k) changes.push_back((a[k] - b[k]) / (each ? b[k] : mean));
   return mean_interval(changes);
 }
 
@@ -509,17 +511,28 @@ void print_conditions(const std::vector<std::string>& paths,
                       const std::vector<ConditionalComparison>& comparisons, std::ostream& out) {
   const std::vector<Replications>& sides = comparisons.front().comparison.sides;
   std::vector<Table::Column> header;
-  for (const std::string& path : paths) header.push_back({path.substr(path.find_last_of('.') + 1)});
+  const auto last_part = [](const std::string& path) { return path.substr(path.find_last_of('.') + 1); };
+  for (const std::string& path : paths) {
+    const bool unique = std::ranges::count_if(paths, [&](const std::string& p) {
+                          return last_part(p) == last_part(path);
+                        }) == 1;
+    header.push_back({unique ? last_part(path) : path});
+  }
+  const std::string measure = measure_of(comparisons.front().comparison);
+  const bool one_measure = std::ranges::all_of(
+      comparisons, [&](const ConditionalComparison& c) { return measure_of(c.comparison) == measure; });
+  if (!one_measure) header.push_back({"measure"});
   for (std::size_t i = 0; i < sides.size(); ++i) {
     header.push_back({name_of(sides[i])});
     if (i > 0) header.insert(header.end(), {{"change", "%"}, {"is"}});
   }
-  Table table(header, measure_of(comparisons.front().comparison));
+  Table table(header, one_measure ? measure : "");
   std::vector<std::array<int, 3>> counts(sides.size());  // [side]: worse, no difference, better
   std::vector<double> logs(sides.size());
   std::vector<int> ratios(sides.size());
   for (const ConditionalComparison& c : comparisons) {
     std::vector<std::string> row = c.condition;
+    if (!one_measure) row.push_back(measure_of(c.comparison));
     const std::vector<Standing> all = standings(c.comparison);
     for (std::size_t i = 0; i < all.size(); ++i) {
       row.push_back(show_number(all[i].score, 4));
@@ -527,7 +540,7 @@ void print_conditions(const std::vector<std::string>& paths,
       row.push_back(show_change(all[i].change));
       row.emplace_back(all[i].sign > 0 ? "better" : all[i].sign < 0 ? "worse" : "not significant");
       ++counts[i].at(static_cast<std::size_t>(all[i].sign + 1));
-      if (!all[i].change) continue;
+      if (!all[i].change || all[i].change->mean <= -1) continue;  // one of them has none at all
       logs[i] += std::log1p(all[i].change->mean);
       ++ratios[i];
     }
@@ -545,7 +558,7 @@ void print_conditions(const std::vector<std::string>& paths,
   const std::size_t seeds = sides.front().size();
   for (std::size_t i = 1; i < sides.size(); ++i) {
     out << "'" << name_of(sides[i]) << "' is better than '" << name_of(sides[0]) << "' in "
-        << measure_of(comparisons.front().comparison) << " under " << counts[i][2] << " of "
+        << (one_measure ? measure : "its measure") << " under " << counts[i][2] << " of "
         << comparisons.size() << " conditions, worse under " << counts[i][0]
         << ", and not significantly different under " << counts[i][1];
     if (ratios[i] > 0)
@@ -575,7 +588,8 @@ std::string conditions_csv(const std::vector<std::string>& paths,
   for (const std::string& path : paths) text += csv_field(path) + ",";
   text +=
       "scenario,measure,score,change,half_width,significance,capacity_per_s,accelerators,usd_per_hour,"
-      "provisioned_power_w,output_tokens_per_s,usd_per_million_tokens,j_per_output_token,bottleneck\n";
+      "provisioned_power_w,output_tokens_per_s,usd_per_million_tokens,j_per_output_token,matched,"
+      "bottleneck\n";
   const auto optional = [](const std::optional<double>& value) {
     return value && std::isfinite(*value) ? show_exact(*value) : std::string();
   };
@@ -595,7 +609,12 @@ std::string conditions_csv(const std::vector<std::string>& paths,
            {"/capacity/per_s", "/cluster/accelerators", "/cost/usd_per_hour", "/cost/provisioned_power_w",
             "/metrics/output_throughput", "/cost/usd_per_million_tokens", "/energy/j_per_output_token"})
         text += "," + optional(mean_at(side, pointer));
-      text += "," + csv_field(limiting(side)) + "\n";
+      // What was done to this side.
+      const auto told = std::ranges::find_if(c.comparison.matched, [&](const std::string& sentence) {
+        return sentence.starts_with("'" + name_of(side) + "' ");
+      });
+      text += "," + (told == c.comparison.matched.end() ? std::string() : csv_field(*told)) + "," +
+              csv_field(limiting(side)) + "\n";
     }
   }
   return text;

@@ -10,6 +10,7 @@
 #include "experiments/capacity.hpp"
 #include "experiments/processes.hpp"
 #include "experiments/run.hpp"
+#include "sim/base/config.hpp"
 #include "sim/base/no_progress.hpp"
 #include "sim/base/text.hpp"
 
@@ -46,6 +47,7 @@ std::string told_replicas(const Budget& budget, const std::vector<std::int64_t>&
   return text;
 }
 
+// Of one seed, in one process.
 CapacityOptions capacity_options(const CompareOptions& o, std::size_t scenario,
                                  std::vector<std::string> overrides) {
   return {.scenario = o.scenarios[scenario],
@@ -74,48 +76,66 @@ struct Split {
   int tried = 0;
 };
 Split best_split(const CapacityOptions& options, const Budget& own, double target) {
-  Split split{.replicas = matched_replicas(own, target), .tried = 1};
+  Split split{.replicas = matched_replicas(own, target), .tried = 0};
   const auto of = [&](const std::vector<std::int64_t>& replicas) {
     CapacityOptions with_replicas = options;
     with_replicas.overrides = with(options.overrides, replica_overrides(replicas));
     return with_replicas;
   };
-  const auto score = [&](const std::vector<std::int64_t>& replicas) {
-    const Capacity found = find_capacity(of(replicas));
-    return found.capacity ? found.capacity->scale / own.of(replicas) : 0;
+  double best = 0;
+  // Whether a split is better than the best so far; one that cannot be built serves nothing.
+  const auto improves = [&](const std::vector<std::int64_t>& replicas) {
+    ++split.tried;
+    try {
+      // One run tells whether a search is worth it.
+      const double to_beat = best * own.of(replicas) * (1 + options.tolerance);
+      if (best > 0 && !try_load(of(replicas), to_beat).meets) return false;
+      const Capacity found = find_capacity(of(replicas));
+      const double score = found.capacity ? found.capacity->scale / own.of(replicas) : 0;
+      if (score <= best) return false;
+      best = score;
+      split.replicas = replicas;
+      return true;
+    } catch (const ConfigError&) {
+      return false;
+    }
   };
-  double best = score(split.replicas);
+  const std::vector<std::int64_t> start = split.replicas;
+  improves(start);
   for (const std::int64_t step : {1, -1}) {
     bool moved = false;
-    while (const auto next = split_at(own, target, split.replicas[0] + step)) {
-      ++split.tried;
-      // One run tells whether a search is worth it.
-      const double to_beat = best * own.of(*next) * (1 + options.tolerance);
-      if (best > 0 && !try_load(of(*next), to_beat).meets) break;
-      const double found = score(*next);
-      if (found <= best) break;
-      best = found;
-      split.replicas = *next;
-      moved = true;
+    for (std::int64_t first = start[0] + step; const auto next = split_at(own, target, first);
+         first += step) {
+      const bool any_so_far = best > 0;
+      if (improves(*next)) {
+        moved = true;
+      } else if (any_so_far) {
+        break;  // downhill
+      }
     }
     if (moved) break;
   }
   return split;
 }
 
-Matching match_budgets(const CompareOptions& o, const std::vector<std::string>& condition) {
+// `jobs`: processes of a search.
+Matching match_budgets(const CompareOptions& o, const std::vector<std::string>& condition, std::size_t jobs) {
   Matching matching{.overrides = std::vector<std::vector<std::string>>(o.scenarios.size()), .told = {}};
   double target = 0;
   for (std::size_t i = 0; i < o.scenarios.size(); ++i) {
     const Scenario scenario = load_scenario(o.scenarios[i], with(o.overrides, condition));
     const Budget own = budget(scenario, o.match);
+    const bool has_splits = o.best_split && own.replicas.size() == 2;
     if (i == 0) {
       target = own.total();
-      continue;
+      if (!has_splits) continue;
     }
     Split split{.replicas = matched_replicas(own, target), .tried = 0};
-    if (o.best_split && own.replicas.size() == 2)
-      split = best_split(capacity_options(o, i, with(o.overrides, condition)), own, target);
+    if (has_splits) {
+      CapacityOptions options = capacity_options(o, i, with(o.overrides, condition));
+      options.jobs = jobs;
+      split = best_split(options, own, target);
+    }
     matching.overrides[i] = replica_overrides(split.replicas);
     constexpr std::array<std::string_view, 5> kUnits{"", "accelerators", "USD an hour", "USD of capital",
                                                      "W"};
@@ -125,7 +145,7 @@ Matching match_budgets(const CompareOptions& o, const std::vector<std::string>& 
         show_number(own.of(split.replicas), 5) + " " +
         std::string(kUnits.at(static_cast<std::size_t>(o.match))) + " against " + show_number(target, 5) +
         " (" + show_number((own.of(split.replicas) / target - 1) * 100, 2) + " %)" +
-        (split.tried > 0 ? ", the best of " + std::to_string(split.tried) + " splits" : "") + ".");
+        (split.tried > 0 ? ", the best of " + std::to_string(split.tried) + " splits tried" : "") + ".");
   }
   return matching;
 }
@@ -208,10 +228,23 @@ Matching match_throughput(const CompareOptions& o, const std::vector<std::string
   return matching;
 }
 
-Matching match_sides(const CompareOptions& o, const std::vector<std::string>& condition) {
+Matching match_sides(const CompareOptions& o, const std::vector<std::string>& condition, std::size_t jobs) {
   if (o.match == Match::none)
     return {.overrides = std::vector<std::vector<std::string>>(o.scenarios.size()), .told = {}};
-  return o.match == Match::throughput ? match_throughput(o, condition) : match_budgets(o, condition);
+  return o.match == Match::throughput ? match_throughput(o, condition) : match_budgets(o, condition, jobs);
+}
+
+// Does `act`, whose errors then say under which condition.
+template <class Act>
+auto under_condition(const Design& conditions, std::size_t c, Act&& act) {
+  if (conditions.paths.empty()) return act();
+  try {
+    return act();
+  } catch (const ConfigError& error) {
+    throw ConfigError("under " + conditions.told(c) + ": " + error.what());
+  } catch (const NoProgress& error) {
+    throw NoProgress("under " + conditions.told(c) + ": " + error.what());
+  }
 }
 
 // Each scenario's results go into a folder of its name.
@@ -261,7 +294,6 @@ std::vector<ordered_json> run_all(const RunAllOptions& options, std::size_t coun
       [&](std::size_t i) {
         Scenario scenario = load(i);
         RunOptions run;
-        run.single_steps = options.single_steps;
         run.timeline = options.timeline;
         if (options.folder) run.folder = *options.folder / scenario.name;
         return run_scenario(std::move(scenario), run).dump();
@@ -276,9 +308,31 @@ std::vector<ConditionalComparison> compare_scenarios(const CompareOptions& o) {
   std::vector<Matching> matchings;
   comparisons.reserve(conditions.points());
   matchings.reserve(conditions.points());
+  // Every problem before the first search.
+  for (std::size_t c = 0; c < conditions.points(); ++c)
+    for (const std::filesystem::path& scenario : o.scenarios)
+      under_condition(conditions, c,
+                      [&] { load_scenario(scenario, with(o.overrides, conditions.assignments(c))); });
+  const std::size_t jobs_of_match = std::max<std::size_t>(1, o.jobs / conditions.points());
+  const auto match = [&](std::size_t c) {
+    return under_condition(conditions, c,
+                           [&] { return match_sides(o, conditions.assignments(c), jobs_of_match); });
+  };
+  if (o.best_split) {
+    // Searches: those of each condition in a process of their own.
+    for (const ordered_json& found :
+         collect(conditions.points(), o.jobs,
+                 [&](std::size_t c) {
+                   const Matching matching = match(c);
+                   return ordered_json{{"overrides", matching.overrides}, {"told", matching.told}}.dump();
+                 },
+                 {}))
+      matchings.push_back({.overrides = found.at("overrides").get<std::vector<std::vector<std::string>>>(),
+                           .told = found.at("told").get<std::vector<std::string>>()});
+  } else {
+    for (std::size_t c = 0; c < conditions.points(); ++c) matchings.push_back(match(c));
+  }
   for (std::size_t c = 0; c < conditions.points(); ++c) {
-    const std::vector<std::string> condition = conditions.assignments(c);
-    matchings.push_back(match_sides(o, condition));
     comparisons.push_back(
         {.condition = conditions.values[c],
          .comparison = {
@@ -312,16 +366,14 @@ std::vector<ConditionalComparison> compare_scenarios(const CompareOptions& o) {
         count, o.jobs,
         [&](std::size_t i) {
           const Task t = task(i);
-          return summary_at_capacity(capacity_options(o, t.side, overrides(t))).dump();
+          return under_condition(conditions, t.condition, [&] {
+            return summary_at_capacity(capacity_options(o, t.side, overrides(t))).dump();
+          });
         },
         o.progress);
   } else {
-    summaries = run_all({.jobs = o.jobs,
-                         .folder = o.folder,
-                         .timeline = o.timeline,
-                         .single_steps = o.single_steps,
-                         .progress = o.progress},
-                        count, load);
+    summaries =
+        run_all({.jobs = o.jobs, .folder = o.folder, .timeline = false, .progress = o.progress}, count, load);
   }
   for (std::size_t i = 0; i < count; ++i) {
     const Task t = task(i);

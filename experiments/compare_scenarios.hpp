@@ -24,13 +24,12 @@ struct CompareOptions {
   // Each side and seed at the highest load that meets the SLO, instead of at the scenario's.
   bool at_capacity = false;
   // First moves replicas between the pools of sides that have two, within what they are matched to, as long
-  // as that raises their capacity under the first seed. Needs a match of budgets.
+  // as that raises their capacity under the first seed by more than the tolerance. Needs a match of budgets.
   bool best_split = false;
   double attainment = 0.9;  // of capacities, and of the loads that Match::throughput tries
   double tolerance = 0.02;
   std::size_t jobs = 1;
   std::optional<std::filesystem::path> folder;  // for the results of each run, without conditions only
-  bool timeline = false, single_steps = false;
   std::function<void(std::size_t done, std::size_t of)> progress;
 };
 
@@ -45,7 +44,7 @@ std::vector<ConditionalComparison> compare_scenarios(const CompareOptions& optio
 struct RunAllOptions {
   std::size_t jobs = 1;
   std::optional<std::filesystem::path> folder;  // holds one folder a run, of its scenario's name
-  bool timeline = false, single_steps = false;
+  bool timeline = false;
   std::function<void(std::size_t done, std::size_t of)> progress;
 };
 std::vector<nlohmann::ordered_json> run_all(const RunAllOptions& options, std::size_t count,

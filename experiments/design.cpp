@@ -12,8 +12,6 @@
 namespace disagg {
 namespace {
 
-constexpr std::size_t kMostPoints = 100'000;
-
 std::vector<std::string> paths_of(const std::vector<Axis>& axes) {
   std::vector<std::string> paths;
   paths.reserve(axes.size());
@@ -111,6 +109,12 @@ std::vector<std::string> Design::assignments(std::size_t point) const {
   std::vector<std::string> texts(paths.size());
   for (std::size_t a = 0; a < paths.size(); ++a) texts[a] = paths[a] + "=" + values[point][a];
   return texts;
+}
+
+std::string Design::told(std::size_t point) const {
+  std::string text;
+  for (const std::string& assignment : assignments(point)) text += (text.empty() ? "" : ", ") + assignment;
+  return text;
 }
 
 Design make_design(const std::vector<Axis>& axes, DesignKind kind, std::size_t samples, std::uint64_t seed) {

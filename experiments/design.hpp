@@ -28,6 +28,8 @@ using UnitPoints = std::vector<std::vector<double>>;
 UnitPoints sobol_points(std::size_t samples, std::size_t axes);
 UnitPoints latin_hypercube(std::size_t samples, std::size_t axes, std::uint64_t seed);
 
+inline constexpr std::size_t kMostPoints = 100'000;  // of an experiment
+
 // What is laid on the scenario at each point.
 struct Design {
   std::vector<std::string> paths;
@@ -36,6 +38,8 @@ struct Design {
   std::size_t points() const { return values.size(); }
   // "PATH=VALUE" of each path.
   std::vector<std::string> assignments(std::size_t point) const;
+  // The same in one line, for messages.
+  std::string told(std::size_t point) const;
 };
 
 // `samples`: of latin-hypercube and sobol, of which `seed` draws the first. Throws ConfigError: a range in a

@@ -83,6 +83,26 @@ std::vector<std::string> Experiment::overrides_at(std::size_t point) const {
   return all;
 }
 
+std::vector<std::size_t> shard_points(const Experiment& experiment, const PointsOptions& options) {
+  std::vector<std::size_t> points;
+  points.reserve(experiment.design.points() / options.shards + 1);
+  for (std::size_t point = options.shard; point < experiment.design.points(); point += options.shards)
+    points.push_back(point);
+  return points;
+}
+
+std::vector<std::size_t> kept_points(const Experiment& experiment, const PointsOptions& options) {
+  std::vector<std::size_t> kept;
+  std::error_code ignored;
+  if (!options.store || !std::filesystem::exists(*options.store, ignored)) return kept;
+  const Store store(*options.store, Store::Sweep{description(experiment), experiment.design.points()}, true);
+  for (const std::size_t point : shard_points(experiment, options)) {
+    const auto found = store.get(point);
+    if (found && Store::is_answer(found->result)) kept.push_back(point);
+  }
+  return kept;
+}
+
 PointResults run_points(const Experiment& experiment, const PointsOptions& options,
                         const std::function<std::string(std::size_t)>& run,
                         const std::function<void(std::size_t, const TaskResult&)>& seen) {
@@ -92,7 +112,7 @@ PointResults run_points(const Experiment& experiment, const PointsOptions& optio
   if (options.store)
     store.emplace(*options.store, Store::Sweep{description(experiment), found.points}, options.resume);
   std::vector<std::size_t> to_run;
-  for (std::size_t point = options.shard; point < found.points; point += options.shards) {
+  for (const std::size_t point : shard_points(experiment, options)) {
     auto kept = store ? store->get(point) : std::nullopt;
     if (kept && Store::is_answer(kept->result)) {
       if (seen) seen(point, kept->result);

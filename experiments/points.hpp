@@ -35,6 +35,12 @@ struct Experiment {
   std::vector<std::string> overrides_at(std::size_t point) const;
 };
 
+// Points of this process's shard, in order.
+std::vector<std::size_t> shard_points(const Experiment& experiment, const PointsOptions& options);
+// Those of them that a store which is there has an answer to. Throws ConfigError when it is another
+// experiment's.
+std::vector<std::size_t> kept_points(const Experiment& experiment, const PointsOptions& options);
+
 struct PointResults {
   std::map<std::size_t, TaskResult> results;  // by point, of those of this shard
   std::size_t resumed = 0;                    // of these, found in the store

@@ -149,11 +149,12 @@ bool cannot_attain(double share, const Metrics& metrics, std::int64_t arrived, d
 }
 
 // The same of a measured window, of which the `elapsed` share is over and in which `arrived` requests have
-// come. Sessions bring more of them the longer they have been there, so with half in hand until all are
-// known.
-bool cannot_attain_in_window(double share, const Metrics& metrics, std::int64_t arrived, double elapsed) {
-  constexpr double kEarliest = 0.2;
-  if (elapsed < kEarliest || !metrics.bounded()) return false;
+// come. Generated sessions bring more of them the longer they have been there, so with half in hand; what is
+// still to come of a trace nobody knows before the window is over.
+bool cannot_attain_in_window(double share, const Metrics& metrics, std::int64_t arrived, double elapsed,
+                             bool is_trace) {
+  const double earliest = is_trace ? 1 : 0.2;
+  if (elapsed < earliest || !metrics.bounded()) return false;
   const double total = static_cast<double>(arrived) / std::min(elapsed, 1.0) * (elapsed < 1 ? 1.5 : 1.05);
   return static_cast<double>(metrics.judged() - metrics.good()) > (1 - share) * total;
 }
@@ -263,7 +264,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
     if (options.attainment && scenario.horizon.measure && warm &&
         cannot_attain_in_window(*options.attainment, recorder.metrics(),
                                 cluster.counts().arrived - arrived_at_warm_up,
-                                (simulation.now() - scenario.horizon.warm_up) / *scenario.horizon.measure))
+                                (simulation.now() - scenario.horizon.warm_up) / *scenario.horizon.measure,
+                                !source->trace_hash().empty()))
       return abandoned = true;
     if (options.end_saturated && warm && !source->concurrency() && events % kSaturationCheck == 0 &&
         share_done(*source, scenario.horizon, simulation.now()) >= 0.5 && queue_growth(series.queue(), 2))

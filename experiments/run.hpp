@@ -24,7 +24,8 @@ struct RunOptions {
   std::function<void(const RunProgress&)> progress;  // called now and then
   // Ends the run early once so many requests have missed the SLO that this share of all of them cannot meet
   // it any more: the summary, of what has ended by then, has "abandoned": true. How many will come is told by
-  // how far the workload is; where that cannot be known the run goes to its end.
+  // how far the workload is, or the measured window of a generated one; where that cannot be known the run
+  // goes to its end.
   std::optional<double> attainment{};
   // Ends the run once half of the workload has come and the queue grows twice as fast as makes a run
   // saturated: the summary says "saturated" and "abandoned".

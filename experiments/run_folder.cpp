@@ -102,4 +102,11 @@ void write_file(const fs::path& file, std::string_view text) {
   }
 }
 
+void require_folder_of(std::string_view option, const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder))
+    throw ConfigError(std::string(option) + " " + file.string() + ": there is no folder '" + folder.string() +
+                      "'");
+}
+
 }  // namespace disagg

@@ -31,6 +31,9 @@ class RunFolder {
 // Closes a stream and throws ConfigError naming `file` when not everything could be written (a full disk).
 void finish_writing(std::ofstream& out, const std::filesystem::path& file);
 
+// Throws ConfigError naming the option when the folder of the file is not there.
+void require_folder_of(std::string_view option, const std::filesystem::path& file);
+
 // Writes one file that appears whole or not at all.
 void write_file(const std::filesystem::path& file, std::string_view text);
 

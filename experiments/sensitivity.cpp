@@ -270,6 +270,13 @@ std::optional<Sensitivity> analyse_scenario(const SensitivityOptions& options, c
     if (!axis.is_range() && axis.values.size() < 2)
       throw ConfigError("--axis " + axis.path + "=" + axis.values.front() +
                         ": is one value; give a range, LOW..HIGH, or several values");
+  const std::size_t axes = options.axes.size();
+  const std::size_t runs = options.method == SensitivityMethod::sobol    ? options.samples * (axes + 2)
+                           : options.method == SensitivityMethod::morris ? options.samples * (axes + 1)
+                                                                         : 2 * axes + 1;
+  if (runs > kMostPoints)
+    throw ConfigError("--samples " + std::to_string(options.samples) + ": makes " + std::to_string(runs) +
+                      " runs, more than " + std::to_string(kMostPoints));
   const UnitPoints points = sensitivity_points(options.method, options.axes.size(), options.samples, kSeed);
   const Experiment experiment{.scenario = options.scenario,
                               .overrides = options.overrides,
@@ -288,9 +295,7 @@ std::optional<Sensitivity> analyse_scenario(const SensitivityOptions& options, c
         return run_scenario(load_scenario(options.scenario, experiment.overrides_at(point)), {}).dump();
       },
       [&](std::size_t point, const TaskResult& result) {
-        std::string at;
-        for (const std::string& text : experiment.design.assignments(point))
-          at += (at.empty() ? "" : ", ") + text;
+        const std::string at = experiment.design.told(point);
         if (result.code != exit_code::kDone) {
           const std::string what = "at " + at + ": " + result.output;
           if (result.code == exit_code::kBadInput) throw ConfigError(what);
@@ -304,10 +309,7 @@ std::optional<Sensitivity> analyse_scenario(const SensitivityOptions& options, c
         figures[point] = *figure;
       });
   if (found.results.size() < points.size()) return std::nullopt;
-  std::vector<std::string> paths;
-  paths.reserve(options.axes.size());
-  for (const Axis& axis : options.axes) paths.push_back(axis.path);
-  return analyse(paths, options.method, options.samples, kSeed, points, figures);
+  return analyse(experiment.design.paths, options.method, options.samples, kSeed, points, figures);
 }
 
 void print_sensitivity(const Sensitivity& s, const std::string& metric, std::ostream& out) {

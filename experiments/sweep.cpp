@@ -9,7 +9,6 @@
 #include "experiments/interrupt.hpp"
 #include "experiments/run.hpp"
 #include "experiments/scenario.hpp"
-#include "experiments/store.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/text.hpp"
 
@@ -22,6 +21,14 @@ RunOptions run_options(const SweepOptions& options) {
   RunOptions run;
   run.end_saturated = options.end_saturated;
   return run;
+}
+
+// A typo must not show after an hour.
+void read_all(const Experiment& experiment, const PointsOptions& points) {
+  for (const std::size_t point : shard_points(experiment, points)) {
+    if (interrupted()) throw Interrupted();
+    load_scenario(experiment.scenario, experiment.overrides_at(point));
+  }
 }
 
 // Thrown out of a run that has gone on long enough to tell how long it would take.
@@ -72,11 +79,7 @@ Experiment plan_sweep(const SweepOptions& options) {
 
 PointResults run_sweep(const Experiment& experiment, const SweepOptions& options,
                        const PointsOptions& points) {
-  // A typo must not show after an hour: read every point first.
-  for (std::size_t point = points.shard; point < experiment.design.points(); point += points.shards) {
-    if (interrupted()) throw Interrupted();
-    load_scenario(experiment.scenario, experiment.overrides_at(point));
-  }
+  read_all(experiment, points);
   return run_points(experiment, points, [&](std::size_t point) {
     return run_scenario(load_scenario(experiment.scenario, experiment.overrides_at(point)),
                         run_options(options))
@@ -86,19 +89,15 @@ PointResults run_sweep(const Experiment& experiment, const SweepOptions& options
 
 Seconds SweepEstimate::total(std::size_t jobs) const {
   const std::size_t left = points - in_store;
-  return mean * static_cast<double>(left) / static_cast<double>(std::clamp<std::size_t>(jobs, 1, left + 1));
+  return mean * static_cast<double>((left + jobs - 1) / jobs);
 }
 
 SweepEstimate estimate_sweep(const Experiment& experiment, const SweepOptions& options,
                              const PointsOptions& points, Seconds longest) {
-  std::vector<std::size_t> ours;
-  for (std::size_t point = points.shard; point < experiment.design.points(); point += points.shards) {
-    if (interrupted()) throw Interrupted();
-    load_scenario(experiment.scenario, experiment.overrides_at(point));
-    ours.push_back(point);
-  }
+  read_all(experiment, points);
+  const std::vector<std::size_t> ours = shard_points(experiment, points);
   SweepEstimate estimate{.points = ours.size(),
-                         .in_store = 0,
+                         .in_store = kept_points(experiment, points).size(),
                          .tried = 0,
                          .shortest = kNever,
                          .mean = {},
@@ -106,12 +105,6 @@ SweepEstimate estimate_sweep(const Experiment& experiment, const SweepOptions& o
                          .memory = {},
                          .results = {},
                          .failure = {}};
-  std::error_code ignored;
-  if (points.store && std::filesystem::exists(*points.store, ignored)) {
-    const std::vector<std::size_t> done = Store(*points.store).done();
-    estimate.in_store = static_cast<std::size_t>(
-        std::ranges::count_if(ours, [&](std::size_t p) { return std::ranges::binary_search(done, p); }));
-  }
   const std::size_t most = std::max<std::size_t>(4, points.jobs);
   const std::size_t tries = std::min(most, ours.size());
   run_forked(

@@ -38,6 +38,7 @@ struct SweepEstimate {
   Bytes memory{};                         // the most of a point
   Bytes results{};                        // of a point, in a store
   std::string failure;                    // of the first point that failed
+  // Of those that are left. Precondition: at least one job.
   Seconds total(std::size_t jobs) const;
 };
 SweepEstimate estimate_sweep(const Experiment& experiment, const SweepOptions& options,

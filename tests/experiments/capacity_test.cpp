@@ -97,7 +97,7 @@ TEST_CASE(
                                                  .seeds = 1,
                                                  .jobs = 2,
                                                  .progress = {}},
-                                                axes, Match::cost);
+                                                grid, Match::cost);
     double least = 1e9;
     std::vector<std::string> best;
     for (std::size_t point = 0; point < 9; ++point) {
@@ -136,4 +136,55 @@ TEST_CASE(
   CHECK(closed.code == 2);
   CHECK_THAT(closed.err, Catch::Contains("sweep workload.arrivals.concurrency"));
   CHECK(test::call(folder, {"capacity", "s.json", "--minimise", "cost"}).code == 2);
+}
+
+TEST_CASE("What is still to come of a trace does not end a measured window early") {
+  // 900 requests at once, of which most wait too long, and then 12,000 that do not.
+  const test::TemporaryFolder folder;
+  std::string trace = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
+  const auto row = [&](double seconds) {
+    const auto ticks = static_cast<std::int64_t>(std::llround(seconds * 1e7));
+    std::string text = std::to_string(100'000'000 + ticks % 10'000'000).substr(2);
+    trace += "2023-11-16 18:0" + std::to_string(ticks / 10'000'000 / 60) + ":" +
+             std::to_string(100 + ticks / 10'000'000 % 60).substr(1) + "." + text + ",3000,20\n";
+  };
+  for (int i = 0; i < 900; ++i) row(0.5 + i * 1e-3);
+  for (int i = 0; i < 12000; ++i) row(35 + i * 65.0 / 12000);
+  test::write_text(folder / "t.csv", trace);
+  test::write_text(folder / "s.json", R"({ "model": "llama-3.1-8b", "cluster": { "pools": [
+      { "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 16 } ] }, "network": { "solver": "fluid" },
+    "workload": { "kind": "azure", "file": "t.csv" }, "horizon": { "measure": "100 s" }, "slo": { "ttft": "1 s" } })");
+  const double whole = attainment_at(folder, {});
+  REQUIRE(whole > 0.92);
+  REQUIRE(whole < 0.99);
+  const TriedPoint tried = try_load({.scenario = folder / "s.json",
+                                     .overrides = {},
+                                     .attainment = 0.9,
+                                     .tolerance = 0.02,
+                                     .seeds = 1,
+                                     .jobs = 1,
+                                     .progress = {}});
+  CHECK_FALSE(tried.abandoned);
+  CHECK(tried.attainment == whole);
+}
+
+TEST_CASE("The cheapest of zipped clusters is sought among them only, and idle options are refused") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "s.json", scenario(1));
+  const test::Ended zip = test::call(
+      folder, {"capacity", "s.json", "--minimise", "count", "--axis", "cluster.pools[0].replicas=1,2",
+               "--axis", "cluster.pools[1].replicas=1,2", "--design", "zip", "--json"});
+  CHECK(nlohmann::json::parse(zip.out).at("points") == 2);
+  const test::Ended idle = test::call(folder, {"capacity", "s.json", "--minimise", "count", "--axis",
+                                               "cluster.pools[0].replicas=1,2", "--csv", "x.csv"});
+  CHECK(idle.code == 2);
+  const test::Ended too_large = test::call(
+      folder, {"capacity", "s.json", "--axis", "model=llama-3.1-8b,llama-3.1-405b", "--jobs", "1"});
+  CHECK(too_large.code == 2);
+  CHECK_THAT(too_large.err, Catch::StartsWith("at model=llama-3.1-405b: "));
+  // A cluster that meets the SLO at no load has no figures.
+  const test::Ended never =
+      test::call(folder, {"capacity", "s.json", "--axis", "slo.ttft=1 ns,400 ms", "--column",
+                          "capacity.per_s", "--column", "metrics.ttft_ms.p99"});
+  CHECK_THAT(never.out, Catch::Contains(",0,\n"));
 }

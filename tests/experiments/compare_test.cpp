@@ -187,6 +187,21 @@ TEST_CASE("compare --fail-if exits with 1 and says which limit, and refuses figu
   }
 }
 
+TEST_CASE("A seed under which the baseline serves nothing does not make a worse side better") {
+  Comparison comparison;
+  comparison.sides = {side("a", {3.46, 0.36, 0.93, 1.48, 0}), side("b", {0.73, 0, 0, 0, 0})};
+  const std::string csv = conditions_csv({"x"}, {{.condition = {"1"}, .comparison = comparison}});
+  CHECK_THAT(csv, !Catch::Contains(",better,"));
+  CHECK_THAT(comparison_json(comparison).at("verdict").get<std::string>(), !Catch::Contains("has none"));
+  // Differences over the mean of 1.246: -2.73, -0.36, -0.93, -1.48 and 0, in the mean -1.1 of 1.246.
+  const auto change = comparison_json(comparison).at("candidates").at(0).at("change");
+  CHECK(change.at("metrics/request_goodput").at("mean").get<double>() == Approx(-1.1 / 1.246));
+  comparison.sides = {side("a", {0, 0}), side("b", {1, 2})};
+  CHECK_THAT(conditions_csv({"x"}, {{.condition = {"1"}, .comparison = comparison}}),
+             Catch::Contains(",better,"));
+  CHECK_THAT(comparison_json(comparison).at("verdict").get<std::string>(), Catch::Contains("'a' has none"));
+}
+
 TEST_CASE("At equal throughput a cluster gets the fewest replicas in its proportions that serve the load") {
   const test::TemporaryFolder folder;
   test::write_text(folder / "a.json", served(3, 2));
@@ -254,15 +269,26 @@ TEST_CASE("Capacities of both sides are those that capacity finds, seed by seed,
   }
   CHECK_THAT(test::read_text(folder / "c.csv"),
              Catch::StartsWith("workload.output_tokens,scenario,measure,score,change,half_width,"));
+  // What the table says is what the capacities say.
+  int better = 0;
+  for (const auto& c : conditions) {
+    const auto& change = c.at("candidates").at(0).at("change").at("capacity/per_s");
+    // Per dollar of rent: the second prefill replica costs 2.95 USD beside 7.49.
+    const double rents = 7.49 / (7.49 + 2.95);
+    const double mean = (1 + change.at("mean").get<double>()) * rents - 1;
+    if (mean > change.at("half_width").get<double>() * rents) ++better;
+  }
   const test::Ended text = test::call(folder, {"compare", "a.json", "b.json", "--at-capacity", "--seeds", "2",
                                                "--axis", "workload.output_tokens=20,300"});
   CHECK_THAT(text.out, Catch::Contains("'b' is better than 'a' in capacity within the SLO per dollar of rent "
-                                       "under ") &&
-                           Catch::Contains("of 2 conditions"));
+                                       "under " +
+                                       std::to_string(better) + " of 2 conditions"));
   for (const std::vector<std::string>& refused :
        {std::vector<std::string>{"--match", "throughput", "--at-capacity"},
         {"--csv", "x.csv"},
-        {"--at-capacity", "--out", "x"}}) {
+        {"--at-capacity", "--out", "x"},
+        {"--axis", "seed=1", "--csv", "nowhere/x.csv"},
+        {"--axis", "model=llama-3.1-8b,typo"}}) {
     std::vector<std::string> arguments{"compare", "a.json", "b.json"};
     arguments.insert(arguments.end(), refused.begin(), refused.end());
     CHECK(test::call(folder, arguments).code == 2);

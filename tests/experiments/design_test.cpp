@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "experiments/points_table.hpp"
+#include "experiments/sweep.hpp"
 #include "sim/base/config.hpp"
 #include "tests/experiments/program.hpp"
 
@@ -113,6 +113,17 @@ TEST_CASE("A sweep draws samples, runs each with several seeds, and is exported 
   const test::Ended json = test::call(folder, {"status", "x", "--json", "--column", "metrics.completed"});
   REQUIRE(json.code == 0);
   CHECK_THAT(json.out, Catch::Contains(R"("seed": "4")") && Catch::Contains(R"("metrics.completed": 200)"));
+}
+
+TEST_CASE(
+    "Points that are run side by side take the time of one, and one more than fits takes another round") {
+  SweepEstimate estimate;
+  estimate.points = 3;
+  estimate.mean = Seconds{2};
+  CHECK(estimate.total(8) == Seconds{2});
+  CHECK(estimate.total(2) == Seconds{4});
+  estimate.in_store = 3;
+  CHECK(estimate.total(2) == Seconds{0});
 }
 
 TEST_CASE("A dry run tells points, time and memory, what a store has already, and writes nothing") {
