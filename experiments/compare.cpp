@@ -539,7 +539,7 @@ void print_conditions(const std::vector<std::string>& paths,
       if (i == 0) continue;
       row.push_back(show_change(all[i].change));
       row.emplace_back(all[i].sign > 0 ? "better" : all[i].sign < 0 ? "worse" : "not significant");
-      ++counts[i].at(static_cast<std::size_t>(all[i].sign + 1));
+      ++counts[i].at(all[i].sign < 0 ? 0 : all[i].sign == 0 ? 1 : 2);
       if (!all[i].change || all[i].change->mean <= -1) continue;  // one of them has none at all
       logs[i] += std::log1p(all[i].change->mean);
       ++ratios[i];

@@ -32,10 +32,11 @@ std::vector<Axis> listed(std::vector<Axis> axes, std::string_view kind) {
     if (!axis.whole)
       throw ConfigError("--axis " + axis.path + ": a range has no values for a " + std::string(kind) +
                         "; list some, or draw them with --design latin-hypercube or sobol");
-    const double count = axis.high - axis.low + 1;
-    require_few(static_cast<std::size_t>(std::min(count, 1e9)));
-    axis.values.reserve(static_cast<std::size_t>(count));
-    for (double k = 0; k < count; ++k) axis.values.push_back(range.at((k + 0.5) / count));
+    const auto count = static_cast<std::size_t>(std::min(axis.high - axis.low + 1, 1e9));
+    require_few(count);
+    axis.values.reserve(count);
+    for (std::size_t k = 0; k < count; ++k)
+      axis.values.push_back(range.at((static_cast<double>(k) + 0.5) / static_cast<double>(count)));
   }
   return axes;
 }

@@ -89,7 +89,8 @@ PointResults run_sweep(const Experiment& experiment, const SweepOptions& options
 
 Seconds SweepEstimate::total(std::size_t jobs) const {
   const std::size_t left = points - in_store;
-  return mean * static_cast<double>((left + jobs - 1) / jobs);
+  const std::size_t rounds = (left + jobs - 1) / jobs;
+  return mean * static_cast<double>(rounds);
 }
 
 SweepEstimate estimate_sweep(const Experiment& experiment, const SweepOptions& options,
