@@ -83,31 +83,35 @@ Split best_split(const CapacityOptions& options, const Budget& own, double targe
     return with_replicas;
   };
   double best = 0;
-  // Whether a split is better than the best so far; one that cannot be built serves nothing.
+  // Whether a split is better than the best so far.
   const auto improves = [&](const std::vector<std::int64_t>& replicas) {
     ++split.tried;
+    // One run tells whether a search is worth it.
+    const double to_beat = best * own.of(replicas) * (1 + options.tolerance);
+    if (best > 0 && !try_load(of(replicas), to_beat).meets) return false;
+    const Capacity found = find_capacity(of(replicas));
+    const double score = found.capacity ? found.capacity->scale / own.of(replicas) : 0;
+    if (score <= best) return false;
+    best = score;
+    split.replicas = replicas;
+    return true;
+  };
+  const std::vector<std::int64_t> start = split.replicas;
+  improves(start);
+  // The start could be run: what keeps a neighbour from it is its split, which then serves nothing.
+  const auto neighbour_improves = [&](const std::vector<std::int64_t>& replicas) {
     try {
-      // One run tells whether a search is worth it.
-      const double to_beat = best * own.of(replicas) * (1 + options.tolerance);
-      if (best > 0 && !try_load(of(replicas), to_beat).meets) return false;
-      const Capacity found = find_capacity(of(replicas));
-      const double score = found.capacity ? found.capacity->scale / own.of(replicas) : 0;
-      if (score <= best) return false;
-      best = score;
-      split.replicas = replicas;
-      return true;
+      return improves(replicas);
     } catch (const ConfigError&) {
       return false;
     }
   };
-  const std::vector<std::int64_t> start = split.replicas;
-  improves(start);
   for (const std::int64_t step : {1, -1}) {
     bool moved = false;
     for (std::int64_t first = start[0] + step; const auto next = split_at(own, target, first);
          first += step) {
       const bool any_so_far = best > 0;
-      if (improves(*next)) {
+      if (neighbour_improves(*next)) {
         moved = true;
       } else if (any_so_far) {
         break;  // downhill

@@ -32,6 +32,16 @@ std::string scenario(int i, const std::string& replicas = "") {
          R"( ms", "tpot": ")" + std::to_string(12 + 4 * (i % 4)) + R"( ms" } })" + replicas;
 }
 
+CapacityOptions options(const test::TemporaryFolder& folder) {
+  return {.scenario = folder / "s.json",
+          .overrides = {},
+          .attainment = 0.9,
+          .tolerance = 0.02,
+          .seeds = 1,
+          .jobs = 2,
+          .progress = {}};
+}
+
 // Share of the requests within the SLO at so many times the load; 0 when the run is saturated.
 double attainment_at(const test::TemporaryFolder& folder, const std::vector<std::string>& assignments) {
   std::vector<std::string> arguments{"run", "s.json", "--json"};
@@ -51,13 +61,7 @@ TEST_CASE("The capacity of ten scenarios is that of a grid of loads in steps of 
   for (int i = 0; i < 10; ++i) {
     const test::TemporaryFolder folder;
     test::write_text(folder / "s.json", scenario(i));
-    const Capacity found = find_capacity({.scenario = folder / "s.json",
-                                          .overrides = {},
-                                          .attainment = 0.9,
-                                          .tolerance = 0.02,
-                                          .seeds = 1,
-                                          .jobs = 2,
-                                          .progress = {}});
+    const Capacity found = find_capacity(options(folder));
     INFO("scenario " << i);
     REQUIRE(found.capacity);
     REQUIRE(found.next);
@@ -90,14 +94,7 @@ TEST_CASE(
     const std::vector<Axis> axes{parse_axis("cluster.pools[0].replicas=1,2,3"),
                                  parse_axis("cluster.pools[1].replicas=1,2,3")};
     const Design grid = make_design(axes, DesignKind::grid, 0, 0);
-    const CheapestCluster found = find_cheapest({.scenario = folder / "s.json",
-                                                 .overrides = {},
-                                                 .attainment = 0.9,
-                                                 .tolerance = 0.02,
-                                                 .seeds = 1,
-                                                 .jobs = 2,
-                                                 .progress = {}},
-                                                grid, Match::cost);
+    const CheapestCluster found = find_cheapest(options(folder), grid, Match::cost);
     double least = 1e9;
     std::vector<std::string> best;
     for (std::size_t point = 0; point < 9; ++point) {
@@ -157,13 +154,7 @@ TEST_CASE("What is still to come of a trace does not end a measured window early
   const double whole = attainment_at(folder, {});
   REQUIRE(whole > 0.92);
   REQUIRE(whole < 0.99);
-  const TriedPoint tried = try_load({.scenario = folder / "s.json",
-                                     .overrides = {},
-                                     .attainment = 0.9,
-                                     .tolerance = 0.02,
-                                     .seeds = 1,
-                                     .jobs = 1,
-                                     .progress = {}});
+  const TriedPoint tried = try_load(options(folder));
   CHECK_FALSE(tried.abandoned);
   CHECK(tried.attainment == whole);
 }

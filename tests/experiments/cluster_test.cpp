@@ -10,10 +10,13 @@
 #include "experiments/store.hpp"
 #include "sim/base/config.hpp"
 #include "tests/experiments/program.hpp"
+#include "tests/experiments/stored.hpp"
 
 using namespace disagg;
 using namespace std::chrono_literals;
 using test::call;
+using test::contents;
+using test::shell;
 using test::TemporaryFolder;
 
 namespace {
@@ -31,22 +34,6 @@ std::vector<std::string> sweep(const std::vector<std::string>& more) {
                                      "--axis", "seed=" + seeds};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
-}
-
-int shell(const TemporaryFolder& folder, const std::string& command) {
-  return WEXITSTATUS(std::system(("cd '" + folder.path().string() + "' && " + command).c_str()));
-}
-
-// All that a store holds, in order.
-std::string contents(const std::filesystem::path& file) {
-  const Store store(file);
-  std::string text = store.sweep().description + "\n";
-  for (const std::size_t point : store.done()) {
-    const Store::Point read = *store.get(point);
-    text += std::to_string(point) + " " + read.assignments + " " + read.scenario_hash + " " +
-            std::to_string(read.result.code) + " " + read.result.output + "\n";
-  }
-  return text;
 }
 
 // While another process may be about to make the store.

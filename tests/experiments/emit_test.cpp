@@ -1,13 +1,12 @@
-#include "experiments/emit.hpp"
-
 #include <catch2/catch.hpp>
-#include <cstdlib>
 
-#include "experiments/store.hpp"
 #include "tests/experiments/program.hpp"
+#include "tests/experiments/stored.hpp"
 
 using namespace disagg;
 using test::call;
+using test::contents;
+using test::shell;
 using test::TemporaryFolder;
 
 namespace {
@@ -20,21 +19,10 @@ const std::string kScenario = R"({ "model": "llama-3.1-8b", "cluster": { "pools"
 const std::vector<std::string> kSweep{
     "sweep", "a scenario.json", "--axis", "seed=1,2,3,4,5,6,7", "--axis", "workload.prompt_tokens=100,200"};
 
-int shell(const TemporaryFolder& folder, const std::string& command) {
-  return WEXITSTATUS(std::system(("cd '" + folder.path().string() + "' && " + command).c_str()));
-}
-
 std::vector<std::string> emit(const std::string& launcher, const std::string& store) {
   std::vector<std::string> arguments{"emit", launcher, "--shards", "3", "--store", store, "--"};
   arguments.insert(arguments.end(), kSweep.begin(), kSweep.end());
   return arguments;
-}
-
-std::string results(const std::filesystem::path& file) {
-  const Store store(file);
-  std::string text;
-  for (const std::size_t point : store.done()) text += store.get(point)->result.output + "\n";
-  return text;
 }
 
 }  // namespace
@@ -56,13 +44,13 @@ TEST_CASE("Emitted scripts run a sweep in three shards, each in its store, and m
     REQUIRE(shell(folder, "SLURM_ARRAY_TASK_ID=" + task +
                               " SLURM_ARRAY_TASK_COUNT=3 SLURM_ARRAY_TASK_MIN=1 bash slurm.sh") == 0);
   REQUIRE(shell(folder, "sed -n 's/^# When all are done: //p' slurm.sh | bash") == 0);
-  CHECK(results(folder / "out/slurm.sqlite") == results(folder / "whole.sqlite"));
+  CHECK(contents(folder / "out/slurm.sqlite") == contents(folder / "whole.sqlite"));
 
   const test::Ended parallel = call(folder, emit("parallel", "out/parallel"));
   REQUIRE(parallel.code == 0);
   test::write_text(folder / "parallel.sh", parallel.out);
   REQUIRE(shell(folder, "bash parallel.sh") == 0);
-  CHECK(results(folder / "out/parallel") == results(folder / "whole.sqlite"));
+  CHECK(contents(folder / "out/parallel") == contents(folder / "whole.sqlite"));
 
   const test::Ended kubernetes = call(folder, emit("kubernetes", "out/k.sqlite"));
   CHECK_THAT(kubernetes.out, Catch::Contains("completionMode: Indexed") &&

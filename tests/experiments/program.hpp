@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -129,6 +130,11 @@ class Program {
 
 inline Ended call(const TemporaryFolder& folder, const std::vector<std::string>& arguments) {
   return Program(folder, arguments).wait();
+}
+
+// Exit code of a shell command that is run in the folder.
+inline int shell(const TemporaryFolder& folder, const std::string& command) {
+  return WEXITSTATUS(std::system(("cd '" + folder.path().string() + "' && " + command).c_str()));
 }
 
 }  // namespace disagg::test

@@ -8,9 +8,11 @@
 #include "sim/base/config.hpp"
 #include "sim/base/random.hpp"
 #include "tests/experiments/program.hpp"
+#include "tests/experiments/stored.hpp"
 
 using namespace disagg;
 using test::call;
+using test::contents;
 using test::TemporaryFolder;
 
 namespace {
@@ -32,18 +34,6 @@ std::vector<std::string> sweep(const std::string& store, const std::vector<std::
       "--csv",  store + ".csv",  "--quiet"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
-}
-
-// All that a store holds, in order.
-std::string contents(const std::filesystem::path& file) {
-  const Store store(file);
-  std::string text = store.sweep().description + "\n";
-  for (const std::size_t point : store.done()) {
-    const Store::Point read = *store.get(point);
-    text += std::to_string(point) + " " + read.assignments + " " + read.scenario_hash + " " +
-            std::to_string(read.result.code) + " " + read.result.output + "\n";
-  }
-  return text;
 }
 
 }  // namespace
