@@ -184,10 +184,17 @@ class SimgridNetwork final : public Network {
     static std::string quiet = "--log=root.thres:critical";
     static char* arguments[] = {name.data(), quiet.data(), nullptr};
     int count = 2;
+    // SimGrid takes Ctrl-C for itself and exits with 1: no signal may come before ours is back.
+    sigset_t blocked;
+    sigset_t before;
+    ::sigemptyset(&blocked);
+    ::sigaddset(&blocked, SIGINT);
+    ::sigprocmask(SIG_BLOCK, &blocked, &before);
     struct sigaction interrupt {};
     ::sigaction(SIGINT, nullptr, &interrupt);
     auto* engine = new sg::Engine(&count, arguments);
-    ::sigaction(SIGINT, &interrupt, nullptr);  // SimGrid takes Ctrl-C for itself and exits with 1
+    ::sigaction(SIGINT, &interrupt, nullptr);
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
     // Pure max-min sharing: no cross-traffic, no TCP window, no latency-dependent weights.
     for (const char* setting :
          {"network/model:CM02", "network/crosstraffic:0", "network/TCP-gamma:1e20", "surf/precision:1e-9"})
