@@ -1,7 +1,9 @@
 #include "experiments/costs.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <string_view>
 #include <vector>
 
 namespace disagg {
@@ -10,10 +12,21 @@ namespace {
 constexpr double kHoursPerYear = 8760;
 constexpr double kMonthsPerYear = 12;
 constexpr BytesPerSecond kSlowNic{50e9};
+constexpr std::array<std::string_view, 2> kNetworkSources{"all-in", "parts"};
+
+NetworkBill bill_of(const Fabric& fabric) {
+  NetworkBill bill;
+  bill.parts = parts_of(fabric);
+  for (const FabricPart& part : bill.parts) {
+    bill.capital_usd += part.price.value_or(Dollars{}).si * part.count;
+    bill.power += part.power.value_or(Watts{}) * part.count;
+  }
+  return bill;
+}
 
 }  // namespace
 
-CostModel CostModel::read(Reader& r) {
+CostModel CostModel::read(Reader& r, const Fabric& fabric) {
   CostModel costs;
   const auto bounded = [&r](std::string_view key, std::string_view fallback, double most) {
     const auto value = r.get_or<double>(key, fallback, Range::non_negative);
@@ -32,26 +45,43 @@ CostModel CostModel::read(Reader& r) {
   costs.host_idle = r.get_or<Watts>("host_idle", "187.5 W", Range::non_negative);
   costs.host_busy = r.get_or<Watts>("host_busy", "287.5 W", Range::non_negative);
   costs.network = r.find<Watts>("network", Range::non_negative);
-  costs.memory_usd_per_gb = r.get_or<double>("memory_usd_per_gb", "7", Range::non_negative);
-  costs.memory_watts_per_gb = r.get_or<double>("memory_watts_per_gb", "0.0625", Range::non_negative);
-  costs.memory_pj_per_bit = r.get_or<double>("memory_pj_per_bit", "12", Range::non_negative);
+  costs.all_in_network_usd = r.get_or<double>("all_in_network_usd", "4246", Range::non_negative);
+  if (r.choice("network_from", kNetworkSources, kNetworkSources.front()) == 1) {
+    if (costs.network) r.fail("network", "says nothing where the parts of the topology are counted");
+    costs.bill = bill_of(fabric);
+  }
   r.done();
   return costs;
 }
 
 Watts CostModel::network_power(const Accelerator& accelerator) const {
+  if (bill) return {};
   if (network) return *network;
   return accelerator.nic_bandwidth.value_or(kSlowNic) <= kSlowNic ? Watts{95} : Watts{215};
 }
 
+std::optional<Provision> provision(const CostModel& costs, const Accelerator& accelerator, double count) {
+  if (!accelerator.all_in_capital || !accelerator.all_in_power) return std::nullopt;
+  Provision each{.capital_usd = accelerator.all_in_capital->si, .power = *accelerator.all_in_power};
+  if (costs.bill) {
+    CostModel all_in = costs;
+    all_in.bill.reset();
+    each.capital_usd = std::max(0.0, each.capital_usd - costs.all_in_network_usd);
+    each.power = std::max(Watts{}, each.power - all_in.network_power(accelerator));
+  }
+  return Provision{.capital_usd = each.capital_usd * count, .power = each.power * count};
+}
+
 std::optional<Provision> provision(const CostModel& costs, const ClusterSetup& cluster) {
   Provision sum;
+  if (costs.bill) sum = {.capital_usd = costs.bill->capital_usd, .power = costs.bill->power};
   for (const PoolSetup& pool : cluster.pools) {
-    const Accelerator& a = pool.shape.accelerator;
-    if (!a.all_in_capital || !a.all_in_power) return std::nullopt;
-    const auto count = static_cast<double>(pool.replicas * pool.shape.parallelism.accelerators());
-    sum.capital_usd += a.all_in_capital->si * count;
-    sum.power += *a.all_in_power * count;
+    const auto of_pool =
+        provision(costs, pool.shape.accelerator,
+                  static_cast<double>(pool.replicas * pool.shape.parallelism.accelerators()));
+    if (!of_pool) return std::nullopt;
+    sum.capital_usd += of_pool->capital_usd;
+    sum.power += of_pool->power;
   }
   std::vector<std::uint32_t> instances(cluster.tiers.size());
   for (const std::vector<TierAccess>& of_replica : cluster.tier_access)
@@ -59,8 +89,8 @@ std::optional<Provision> provision(const CostModel& costs, const ClusterSetup& c
       instances[access.tier] = std::max(instances[access.tier], access.instance + 1);
   for (std::size_t t = 0; t < cluster.tiers.size(); ++t) {
     const double gigabytes = cluster.tiers[t].capacity.si / 1e9 * instances[t];
-    sum.capital_usd += gigabytes * costs.memory_usd_per_gb;
-    sum.power += Watts{gigabytes * costs.memory_watts_per_gb};
+    sum.capital_usd += gigabytes * cluster.tiers[t].cost.usd_per_gb;
+    sum.power += Watts{gigabytes * cluster.tiers[t].cost.watts_per_gb};
   }
   return sum;
 }

@@ -1,11 +1,20 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "sim/base/config.hpp"
 #include "sim/serving/cluster.hpp"
+#include "topology/parts.hpp"
 
 namespace disagg {
+
+// What the parts of a network cost and draw, whatever the load.
+struct NetworkBill {
+  double capital_usd = 0;
+  Watts power{};
+  std::vector<FabricPart> parts;
+};
 
 // What it takes to own and run a cluster. Defaults and their ranges: 4 years (3 to 6) is the underwriting
 // life of the published hourly costs, 8 % (6 to 13) a large operator's cost of capital, 130 USD/kW-month (100
@@ -25,21 +34,25 @@ struct CostModel {
   // load.
   Watts host_idle{187.5}, host_busy{287.5};
   std::optional<Watts> network;  // none: 95 W at up to 400 Gb/s an accelerator, else 215 W
-  // Of memory pools: DDR5.
-  double memory_usd_per_gb = 7;
-  double memory_watts_per_gb = 0.0625;
-  double memory_pj_per_bit = 12;
+  // Of an accelerator's all-in price: a two-tier InfiniBand network of 400 Gb/s (cluster price list,
+  // 2024-08).
+  double all_in_network_usd = 4246;
+  // The parts of the scenario's own topology, where these and not the all-in figures pay for the network.
+  std::optional<NetworkBill> bill;
 
-  static CostModel read(Reader& r);
+  static CostModel read(Reader& r, const Fabric& fabric);
   Watts network_power(const Accelerator& accelerator) const;
 };
 
-// Capital and provisioned power of a cluster; nothing where the catalog has no all-in figures of an
-// accelerator.
+// Capital and provisioned power.
 struct Provision {
   double capital_usd = 0;
   Watts power{};
 };
+// Of so many accelerators with their hosts and, where no bill pays for it, their share of a network; nothing
+// where the catalog has no all-in figures.
+std::optional<Provision> provision(const CostModel& costs, const Accelerator& accelerator, double count);
+// Of a whole cluster; nothing where that of an accelerator is not known.
 std::optional<Provision> provision(const CostModel& costs, const ClusterSetup& cluster);
 
 // USD per hour of wall clock: capital over the lifetime with interest and upkeep, hosting on provisioned

@@ -30,6 +30,9 @@ double Budget::of(const std::vector<std::int64_t>& counts) const {
 Budget budget(const Scenario& scenario, Match match) {
   Budget b;
   const ClusterSetup& cluster = scenario.cluster;
+  double all_accelerators = 0;
+  for (const PoolSetup& pool : cluster.pools)
+    all_accelerators += static_cast<double>(pool.replicas * pool.shape.parallelism.accelerators());
   for (const PoolSetup& pool : cluster.pools) {
     b.replicas.push_back(pool.replicas);
     b.pool_names.push_back(pool.name);
@@ -43,15 +46,20 @@ Budget budget(const Scenario& scenario, Match match) {
       throw ConfigError("--match " + std::string(kMatchNames.at(static_cast<std::size_t>(match))) + ": '" +
                         a.name + "' has no all-in cost in the catalog; give it inline: {\"extends\": \"" +
                         a.name + "\", \"all_in\": {\"capital\": \"... USD\", \"power\": \"... W\"}}");
-    double memory = 0;  // GB of its own tiers
-    for (const std::uint32_t tier : pool.tiers)
-      if (cluster.tiers[tier].scope == TierScope::replica) memory += cluster.tiers[tier].capacity.si / 1e9;
     const CostModel& costs = scenario.costs;
-    b.per_replica.push_back(
-        of_match(costs,
-                 {a.all_in_capital->si * accelerators + memory * costs.memory_usd_per_gb,
-                  *a.all_in_power * accelerators + Watts{memory * costs.memory_watts_per_gb}},
-                 match));
+    Provision replica = *provision(costs, a, accelerators);
+    // A network grows with the accelerators that it joins.
+    if (costs.bill) {
+      replica.capital_usd += costs.bill->capital_usd * accelerators / all_accelerators;
+      replica.power += costs.bill->power * (accelerators / all_accelerators);
+    }
+    for (const std::uint32_t tier : pool.tiers) {
+      if (cluster.tiers[tier].scope != TierScope::replica) continue;
+      const double gigabytes = cluster.tiers[tier].capacity.si / 1e9;
+      replica.capital_usd += gigabytes * cluster.tiers[tier].cost.usd_per_gb;
+      replica.power += Watts{gigabytes * cluster.tiers[tier].cost.watts_per_gb};
+    }
+    b.per_replica.push_back(of_match(costs, replica, match));
   }
   if (match == Match::count || match == Match::none) return b;
   if (const auto whole = provision(scenario.costs, cluster))

@@ -75,6 +75,7 @@ MemoryPools read_memory_pools(Reader& cluster, std::vector<std::string>& assumpt
     tier.read_rate = total("read_bandwidth", preset == nullptr ? std::nullopt : preset->read, tier.port_read);
     tier.write_rate =
         total("write_bandwidth", preset == nullptr ? std::nullopt : preset->write, tier.port_write);
+    tier.cost = read_memory_cost(r, of(preset, &MemoryTierRow::cost).value_or(MemoryCost{}));
     memory.transfer_sizes.push_back(r.find<Bytes>("transfer_size", Range::positive).value_or(Bytes{}));
     memory.operations.push_back(
         r.find<double>("operations_per_second", Range::positive)

@@ -467,7 +467,8 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
     network->done();
   }
   if (auto cluster = r.object("cluster")) read_cluster(*cluster, model, precision, scenario);
-  if (auto costs = r.object_or_empty("costs")) scenario.costs = CostModel::read(*costs);
+  if (auto costs = r.object_or_empty("costs"))
+    scenario.costs = CostModel::read(*costs, scenario.placed.fabric);
   if (problems.empty()) check_failures(scenario, failures);
   r.done();
   problems.throw_if_any();

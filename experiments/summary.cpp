@@ -140,14 +140,27 @@ std::optional<EnergyUse> energy_of(const RunFacts& facts) {
     energy.hosts += (costs.host_idle * time + (costs.host_busy - costs.host_idle) * u.busy) * accelerators;
     energy.network += costs.network_power(pool.shape.accelerator) * time * accelerators;
   }
+  if (costs.bill) energy.network += costs.bill->power * time;
   for (std::size_t t = 0; t < facts.tiers.size(); ++t) {
     const double gigabytes = facts.cluster.setup().tiers[t].capacity.si / 1e9 *
                              static_cast<double>(facts.cluster.tiers()->instances(t));
+    const MemoryCost& cost = facts.cluster.setup().tiers[t].cost;
     const double bits = (facts.tiers[t].bytes_read + facts.tiers[t].bytes_written).si * 8;
-    energy.memory += Watts{gigabytes * costs.memory_watts_per_gb} * time;
-    energy.memory += Joules{bits * costs.memory_pj_per_bit * 1e-12};
+    energy.memory += Watts{gigabytes * cost.watts_per_gb} * time;
+    energy.memory += Joules{bits * cost.pj_per_bit * 1e-12};
   }
   return energy;
+}
+
+// Of bytes moved; null where a byte crossed a link whose energy is not published.
+ordered_json links_energy(const RunFacts& facts) {
+  Joules sum{};
+  for (std::size_t i = 0; i < facts.links.size(); ++i) {
+    const auto& energy = facts.simulation.platform().links[i].energy;
+    if (!energy && facts.links[i].bytes.si > 0) return nullptr;
+    sum += energy.value_or(JoulesPerByte{}) * facts.links[i].bytes;
+  }
+  return sum.si;
 }
 
 ordered_json energy_json(const RunFacts& facts, const std::optional<EnergyUse>& energy, double tasks) {
@@ -160,6 +173,9 @@ ordered_json energy_json(const RunFacts& facts, const std::optional<EnergyUse>& 
           {"accelerators_idle_j", energy->idle.si},
           {"hosts_j", energy->hosts.si},
           {"network_j", energy->network.si},
+          // Of the bytes that crossed links, at each medium's figure; part of what accelerators and network
+          // draw.
+          {"links_moved_j", links_energy(facts)},
           {"memory_pools_j", energy->memory.si},
           {"total_j", energy->total().si},
           {"mean_power_w", ratio(energy->total().si, seconds)},
@@ -197,6 +213,21 @@ std::optional<double> prompt_share(const RunFacts& facts) {
   return all > 0 ? std::optional(prompts / all) : std::nullopt;
 }
 
+// What the network is bought of; null where the accelerators' all-in prices pay for it. A price or power that
+// is not published is null and counts as nothing.
+ordered_json parts_json(const CostModel& costs) {
+  if (!costs.bill) return nullptr;
+  ordered_json list = ordered_json::array();
+  for (const FabricPart& part : costs.bill->parts)
+    list.push_back({{"part", part.name},
+                    {"count", part.count},
+                    {"price_usd", part.price ? ordered_json(part.price->si) : ordered_json(nullptr)},
+                    {"power_w", part.power ? ordered_json(part.power->si) : ordered_json(nullptr)},
+                    {"assumed", part.assumed},
+                    {"source", part.source}});
+  return list;
+}
+
 // Of owning the cluster; the rent stands under "cluster".
 ordered_json cost_json(const RunFacts& facts, const std::optional<EnergyUse>& energy, double tasks) {
   const auto provided = provision(facts.scenario.costs, facts.cluster.setup());
@@ -214,6 +245,7 @@ ordered_json cost_json(const RunFacts& facts, const std::optional<EnergyUse>& en
           {"capital_usd_per_hour", cost.capital},
           {"hosting_usd_per_hour", cost.hosting},
           {"energy_usd_per_hour", cost.energy},
+          {"network_parts", parts_json(facts.scenario.costs)},
           {"usd_per_year", cost.total() * 8760},
           {"capital_usd", provided->capital_usd},
           {"provisioned_power_w", provided->power.si},

@@ -15,7 +15,6 @@
 namespace disagg {
 
 // Written "5 pJ/bit".
-using JoulesPerByte = Quantity<0, -1, 0, 0, 1>;
 template <>
 std::span<const Unit> unit_table<JoulesPerByte>();
 

@@ -6,6 +6,7 @@
 
 #include "sim/base/expect.hpp"
 #include "sim/base/hash.hpp"
+#include "topology/parts.hpp"
 
 namespace disagg {
 namespace {
@@ -432,7 +433,9 @@ class Router {
       hashes_[*v] = Hash{}.add(graph_[*v].name).value();
       for (auto [e, end] = boost::out_edges(*v, graph_); e != end; ++e) {
         links_[graph_[*e].id] = LinkId{static_cast<std::uint32_t>(routed_.platform.links.size())};
-        routed_.platform.links.push_back({graph_[*e].name, graph_[*e].capacity()});
+        const TopologyEdge& edge = graph_[*e];
+        routed_.platform.links.push_back(
+            {edge.name, edge.capacity(), edge.energy ? edge.energy : energy_of(edge.medium).energy});
         if (graph_[*e].sharing != Sharing::one_accelerator) continue;
         sends_[*v].push_back(*e);
         receives_[boost::target(*e, graph_)].push_back(*e);

@@ -55,6 +55,7 @@ using FlopsPerSecond = Quantity<-1, 0, 1, 0, 0>;
 using FlopsPerByte = Quantity<0, -1, 1, 0, 0>;
 using DollarsPerSecond = Quantity<-1, 0, 0, 1, 0>;
 using Watts = Quantity<-1, 0, 0, 0, 1>;
+using JoulesPerByte = Quantity<0, -1, 0, 0, 1>;
 using PerSecond = Quantity<-1, 0, 0, 0, 0>;
 
 // Tokens, requests and blocks are counted, never measured: exact integers.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace disagg {
 struct PlatformLink {
   std::string name;
   BytesPerSecond capacity{};
+  std::optional<JoulesPerByte> energy;  // of a byte that crosses it, where known; times do not depend on it
 };
 
 // The way of all flows between two endpoints. The latency is that of the whole way.

@@ -249,6 +249,23 @@ Memory read_memory_row(Reader& row) {
           .provenance = read_provenance(row)};
 }
 
+}  // namespace
+
+MemoryCost read_memory_cost(Reader& r, MemoryCost otherwise) {
+  auto cost = r.find_object("cost");
+  if (!cost) return otherwise;
+  const auto take = [&cost](std::string_view key, double& figure) {
+    figure = cost->find<double>(key, Range::non_negative).value_or(figure);
+  };
+  take("usd_per_gb", otherwise.usd_per_gb);
+  take("watts_per_gb", otherwise.watts_per_gb);
+  take("pj_per_bit", otherwise.pj_per_bit);
+  cost->done();
+  return otherwise;
+}
+
+namespace {
+
 MemoryTierRow read_tier_row(Reader& row) {
   MemoryTierRow tier{.name = row.get<std::string>("name"),
                      .title = row.get<std::string>("title"),
@@ -261,6 +278,7 @@ MemoryTierRow read_tier_row(Reader& row) {
                      .operations_per_second = row.find<double>("operations_per_second", Range::positive),
                      .capacity = row.find<Bytes>("capacity", Range::positive),
                      .latency = row.get<Seconds>("latency", Range::non_negative),
+                     .cost = read_memory_cost(row),
                      .provenance = read_provenance(row)};
   if (auto port = row.object("port")) {
     tier.port_read = port->get<BytesPerSecond>("read", Range::positive);

@@ -103,6 +103,14 @@ struct Memory {
   Provenance provenance;
 };
 
+// What a memory below the accelerators' own costs. Where nothing is said: DDR5 RDIMM, 7 USD/GB (2.4 to 10.9
+// within two years), 2 W for 32 GB, 12 pJ/bit (6 to 15).
+struct MemoryCost {
+  double usd_per_gb = 7;
+  double watts_per_gb = 0.0625;  // drawn under any load
+  double pj_per_bit = 12;        // of bits moved
+};
+
 // A memory below the accelerators' own as serving engines reach it: rates of transfers, per direction.
 struct MemoryTierRow {
   std::string name;
@@ -114,6 +122,7 @@ struct MemoryTierRow {
   std::optional<double> operations_per_second;  // contiguous pieces that an instance moves
   std::optional<Bytes> capacity;
   Seconds latency{};  // before the first byte
+  MemoryCost cost;
   Provenance provenance;
 };
 
@@ -130,6 +139,9 @@ std::span<const Link> links();
 std::span<const Memory> memories();
 std::span<const MemoryTierRow> memory_tiers();
 std::span<const Calibration> calibrations();
+
+// Reads "cost" of a memory; what it does not give is that of `otherwise`.
+MemoryCost read_memory_cost(Reader& r, MemoryCost otherwise = {});
 
 // Reads `key` of a scenario: the name of a catalog row, or an inline object with the fields of a row, which
 // may carry "extends": NAME to change some fields of a catalog row. Its "efficiency" may name the row that

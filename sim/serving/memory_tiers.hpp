@@ -11,6 +11,7 @@
 
 #include "sim/base/ids.hpp"
 #include "sim/engine/simulation.hpp"
+#include "sim/hardware/accelerator.hpp"
 #include "sim/memory/kv_cache.hpp"
 #include "sim/serving/flows.hpp"
 
@@ -39,10 +40,11 @@ struct MemoryTierSetup {
   std::int64_t ports = 1;                    // of a pool in the network
   BytesPerSecond read_rate{}, write_rate{};  // of one instance, all ports together
   Seconds latency{};                         // of the software, before the first byte
-  std::string attached_to;                   // vertex of the topology; empty: the one switch that there is
-  TokenCount block_tokens = 16;              // of the pools that use it
-  Bytes bytes_per_token{};                   // one copy of their KV caches
-  BlockCount reserved = 0;                   // blocks for replicas that stream from it
+  MemoryCost cost;
+  std::string attached_to;       // vertex of the topology; empty: the one switch that there is
+  TokenCount block_tokens = 16;  // of the pools that use it
+  Bytes bytes_per_token{};       // one copy of their KV caches
+  BlockCount reserved = 0;       // blocks for replicas that stream from it
 
   Bytes checkpoint{};  // of linear attention's state, kept with each block
   Bytes block_bytes() const { return prefix_bytes(block_tokens); }

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "experiments/scenario.hpp"
 #include "tests/experiments/program.hpp"
@@ -70,12 +71,55 @@ TEST_CASE("Provision counts all accelerators of all pools and every instance of 
       "test");
   CHECK(provision(pooled.costs, pooled.cluster)->capital_usd == 3 * 42'000 + 3 * 100 * 7);
   CHECK(provision(pooled.costs, pooled.cluster)->power.si == Approx(3 * 1384 + 3 * 100 * 0.0625));
+  // What a memory costs is its preset's, and a scenario can say more.
+  const auto with_memory = [](const std::string& memory) {
+    return read_scenario(
+        parse_config(
+            R"({ "model": "llama-3.1-8b", "cluster": { "pools": [ { "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 3,
+      "prefix_cache": {}, "tiers": ["below"] } ], "memory_pools": [ { "name": "below", "scope": "replica", "capacity": "100 GB", )" +
+                memory +
+                R"( } ] },
+      "workload": { "kind": "synthetic", "arrivals": { "kind": "constant", "requests_per_second": 1 }, "requests": 1, "prompt_tokens": 10, "output_tokens": 5 } })",
+            "test"),
+        "test");
+  };
+  const Scenario nvme = with_memory(R"("preset": "nvme")");
+  CHECK(provision(nvme.costs, nvme.cluster)->capital_usd == Approx(3 * 42'000 + 3 * 100 * 0.2));
+  const Scenario dear = with_memory(R"("preset": "nvme", "cost": { "usd_per_gb": 0.36 })");
+  CHECK(provision(dear.costs, dear.cluster)->capital_usd == Approx(3 * 42'000 + 3 * 100 * 0.36));
+  CHECK(dear.cluster.tiers[0].cost.pj_per_bit == 215);
   // Without published figures there is no cost, and a scenario can bring its own.
   const Scenario unknown = scenario(R"("l40s")");
   CHECK_FALSE(provision(unknown.costs, unknown.cluster));
   const Scenario own =
       scenario(R"({ "extends": "l40s", "all_in": { "capital": "13000 USD", "power": "900 W" } })");
   CHECK(provision(own.costs, own.cluster)->capital_usd == 13'000);
+}
+
+TEST_CASE(
+    "Where its parts pay for the network, 16 accelerators save 4,246 USD and 95 W each and buy NICs and "
+    "ports") {
+  const std::string topology =
+      R"({ "model": "llama-3.1-8b", "cluster": { "topology": { "kind": "rail-optimized" },
+         "pools": [ { "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 16 } ] }, "costs": { "network_from": "parts" })"
+      R"(, "workload": { "kind": "synthetic", "arrivals": { "kind": "constant", "requests_per_second": 1 }, "requests": 1, "prompt_tokens": 10, "output_tokens": 5 } })";
+  const Scenario s = read_scenario(parse_config(topology, "test"), "test");
+  REQUIRE(s.costs.bill);
+  double capital = 0;
+  double power = 0;
+  double nics = 0;
+  for (const FabricPart& part : s.costs.bill->parts) {
+    capital += part.count * part.price.value_or(Dollars{}).si;
+    power += part.count * part.power.value_or(Watts{}).si;
+    if (part.name.starts_with("NIC")) nics = part.count;
+  }
+  CHECK(nics == 16);
+  CHECK(capital > 16 * 1500);
+  const auto provided = provision(s.costs, s.cluster);
+  REQUIRE(provided);
+  CHECK(provided->capital_usd == Approx(16 * (42'000 - 4246) + capital));
+  CHECK(provided->power.si == Approx(16 * (1384 - 95) + power));
+  CHECK(s.costs.network_power(s.cluster.pools[0].shape.accelerator).si == 0);
 }
 
 TEST_CASE("Costs that cannot be are refused with their place") {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "experiments/scenario.hpp"
 #include "sim/intensity/transformer_work.hpp"
 #include "sim/model/model_spec.hpp"
 #include "tests/experiments/program.hpp"
@@ -136,4 +137,34 @@ TEST_CASE("The power over time adds up to the energy, and all parts to the total
   CHECK(sum == Approx(joules("accelerators_busy_j") + joules("accelerators_idle_j")).epsilon(1e-9));
   CHECK(peak == Approx(joules("peak_accelerator_power_w")).epsilon(1e-9));
   CHECK(peak <= 12 * 700);
+}
+
+TEST_CASE("Links take the energy of the bytes that crossed them: 5.5 pJ/bit on NVLink, 22.5 on InfiniBand") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "scenario.json", R"({ "model": "llama-3.1-8b", "cluster": {
+      "topology": { "kind": "leaf-spine" }, "pools": [
+        { "name": "prefill", "role": "prefill", "accelerator": "h100-sxm-80gb", "replicas": 8 },
+        { "name": "decode", "role": "decode", "accelerator": "h100-sxm-80gb", "replicas": 8 } ] },
+    "workload": { "kind": "synthetic", "arrivals": { "kind": "constant", "requests_per_second": 1 }, "requests": 20,
+      "prompt_tokens": 1000, "output_tokens": 10 } })");
+  const test::Ended ended = test::call(folder, {"run", "scenario.json", "--out", "results", "--json", "-q"});
+  REQUIRE(ended.code == 0);
+  const Scenario scenario = load_scenario(folder / "scenario.json");
+  std::istringstream links(test::read_text(folder / "results/links.csv"));
+  std::string line;
+  std::getline(links, line);
+  double energy = 0;
+  double bytes = 0;
+  for (const PlatformLink& link : scenario.platform.links) {
+    REQUIRE(std::getline(links, line));
+    REQUIRE(line.starts_with(link.name + ","));
+    const double crossed = std::stod(line.substr(line.find(',', line.find(',') + 1) + 1));
+    bytes += crossed;
+    energy += crossed * link.energy.value().si;
+  }
+  // One hand-off is 131,072 bytes a token, and crosses two links at least.
+  CHECK(bytes >= 2 * 20 * 1000 * 131'072.0);
+  CHECK(energy >= bytes * 8 * 1.3e-12);
+  CHECK(energy <= bytes * 8 * 22.5e-12 * (1 + 1e-12));
+  CHECK(nlohmann::json::parse(ended.out)["energy"]["links_moved_j"].get<double>() == Approx(energy));
 }
