@@ -5,9 +5,11 @@
 #include <iostream>
 #include <optional>
 
+#include "experiments/command_documents.hpp"
 #include "experiments/commands.hpp"
 #include "experiments/design.hpp"
 #include "experiments/emit.hpp"
+#include "experiments/export_results.hpp"
 #include "experiments/interrupt.hpp"
 #include "experiments/match.hpp"
 #include "experiments/processes.hpp"
@@ -25,6 +27,7 @@ struct Command {
 };
 
 std::vector<Command> describe(CLI::App& app, Options& o) {
+  app.name("disagg");
   app.description("disagg simulates clusters that serve large language models to agents.");
   app.set_version_flag("--version",
                        "disagg " + std::string(version()) + " (" + std::string(compiler()) + ")");
@@ -53,6 +56,10 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
     command->add_flag("-q,--quiet", o.quiet, "No progress and no remarks on stderr");
   };
 
+  const auto add_report = [&](CLI::App* command) {
+    command->add_option("--report", o.report,
+                        "Also write an HTML report of it here (one file, for any browser)");
+  };
   const auto add_jobs = [&](CLI::App* command) {
     command->add_option("-j,--jobs", o.jobs, "Processes at a time")
         ->check(CLI::Range(1, 1024))
@@ -94,7 +101,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   add_set(run_app);
   run_app->add_option(
       "-o,--out", o.folder,
-      "Write summary.json, requests.csv, timeseries.csv, links.csv, replicas.csv into this folder");
+      "Write report.html, summary.json, requests.csv, distributions.csv, timeseries.csv, links.csv, "
+      "replicas.csv into this folder");
   run_app->add_flag("--timeline", o.timeline, "With --out: also write timeline.json for Perfetto");
   run_app->add_flag("--step", o.single_steps, "Reference mode: simulate token by token (slow, same results)");
   add_common(run_app);
@@ -135,7 +143,9 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   add_axes(compare_app,
            "Compare under conditions: PATH=VALUE,VALUE,... of all scenarios; several make a grid");
   compare_app->add_option("--csv", o.csv, "Write the table of conditions here");
-  compare_app->add_option("-o,--out", o.folder, "Write one folder of results a scenario into this folder");
+  compare_app->add_option("-o,--out", o.folder,
+                          "Write report.html and one folder of results a scenario into this folder");
+  add_report(compare_app);
   add_jobs(compare_app);
   add_common(compare_app);
 
@@ -167,6 +177,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
                       "End a point as soon as it is clear that requests arrive faster than they are served");
   sweep_app->add_option("--csv", o.csv, "Write here instead of to stdout");
   sweep_app->add_flag("--json", o.json, "Print JSON instead of CSV");
+  add_report(sweep_app);
   add_columns(sweep_app);
   add_store(sweep_app);
   add_jobs(sweep_app);
@@ -211,6 +222,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->check(CLI::IsMember(std::vector<std::string>(kDesignNames.begin(), kDesignNames.begin() + 2)))
       ->capture_default_str();
   capacity_app->add_option("--csv", o.csv, "Write the table of --axis here");
+  add_report(capacity_app);
   add_columns(capacity_app);
   add_store(capacity_app);
   capacity_app->add_option("--seeds", o.seeds, "Runs of each point, whose attainments are averaged")
@@ -254,6 +266,20 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->capture_default_str();
   pareto_app->add_option("--y", o.y, "The other, likewise")->capture_default_str();
   pareto_app->add_flag("--json", o.json, "Print JSON instead of tables");
+  add_report(pareto_app);
+  pareto_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
+
+  CLI::App* report_app = add("report", "Write an HTML report of results that are there already",
+                             "disagg report results/homogeneous results/heterogeneous -o report.html");
+  report_app
+      ->add_option("results", o.files,
+                   "Folders of disagg run or compare --out (several runs are compared with the first), or "
+                   "the store of a sweep")
+      ->required()
+      ->expected(1, 64);
+  report_app->add_option("-o,--output", o.output,
+                         "The file to write (report.html in the folder; NAME.html beside a store)");
+  report_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
 
   CLI::App* sensitivity_app =
       add("sensitivity", "Tell which uncertain figures of a scenario a result hinges on",
@@ -277,6 +303,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   sensitivity_app->add_option("--samples", o.samples, "Of sobol (best a power of two) and morris")
       ->check(CLI::Range(2, 1'000'000))
       ->capture_default_str();
+  add_report(sensitivity_app);
   add_store(sensitivity_app);
   add_jobs(sensitivity_app);
   add_common(sensitivity_app);
@@ -406,12 +433,13 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   roofline_app->add_option("--kv", r.kv, "Number format of the KV cache")->capture_default_str();
   roofline_app->add_option("--format", r.format, "table, csv or json")->capture_default_str();
   roofline_app->add_option("-o,--out", o.folder, "Write into this file instead of stdout");
+  add_report(roofline_app);
   roofline_app
       ->add_option("--paper-figures", o.figures,
                    "Instead, write figures 1 to 4 of arXiv 2601.22001 (CSV and SVG) into this folder; they "
                    "take no other option")
       ->excludes("--model", "--accelerator", "--phase", "--context", "--batch", "--accelerators", "--weights",
-                 "--experts", "--kv", "--format", "--out");
+                 "--experts", "--kv", "--format", "--out", "--report");
   roofline_app->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
 
   CLI::App* topology_app =
@@ -431,6 +459,25 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   add_jobs(demo_app);
   demo_app->add_flag("-q,--quiet", o.quiet, "No progress on stderr");
 
+  CLI::App* export_app = add("export", "Print the results of a run as vLLM's or AIPerf's benchmark would",
+                             "disagg export results/four --format vllm -o vllm.json");
+  export_app->add_option("results", o.files, "Folder of disagg run --out")->required()->expected(1);
+  export_app
+      ->add_option("--format", o.what,
+                   "vllm: the file of vllm bench serve --save-result; aiperf: profile_export_aiperf.json")
+      ->required()
+      ->check(CLI::IsMember(std::vector<std::string>(kExportFormats.begin(), kExportFormats.end())));
+  export_app->add_option("-o,--output", o.output, "Write here instead of to stdout");
+
+  CLI::App* completion_app =
+      add("completion", "Print the completion of a shell",
+          "disagg completion bash > ~/.local/share/bash-completion/completions/disagg");
+  completion_app->add_option("shell", o.what, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember(std::vector<std::string>(kShells.begin(), kShells.end())));
+  CLI::App* manual_app =
+      add("manual", "Print the manual page disagg(1)", "disagg manual > disagg.1 && man ./disagg.1");
+
   return {{run_app, [&] { return commands::run(o); }},
           {compare_app, [&] { return commands::compare(o); }},
           {sweep_app, [&] { return commands::sweep(o); }},
@@ -439,6 +486,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
           {capacity_app, [&] { return commands::capacity(o); }},
           {emit_app, [&] { return commands::emit(o); }},
           {pareto_app, [&] { return commands::pareto(o); }},
+          {report_app, [&] { return commands::report(o); }},
           {sensitivity_app, [&] { return commands::sensitivity(o); }},
           {validate_app, [&] { return commands::validate(o); }},
           {list_app, [&] { return commands::list(o); }},
@@ -450,7 +498,17 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
           {calibrate_app, [&] { return commands::calibrate(o); }},
           {roofline_app, [&] { return commands::roofline(o); }},
           {topology_app, [&] { return commands::topology(o); }},
-          {demo_app, [&] { return commands::demo(o); }}};
+          {demo_app, [&] { return commands::demo(o); }},
+          {export_app, [&] { return commands::export_run(o); }},
+          {completion_app,
+           [&] {
+             std::cout << completion_script(app, o.what);
+             return exit_code::kDone;
+           }},
+          {manual_app, [&] {
+             std::cout << manual_page(app);
+             return exit_code::kDone;
+           }}};
 }
 
 // A word in the place of the command that is none: say which there are.
@@ -482,6 +540,8 @@ int run_program(int argc, char** argv) {
     return asked_for_help ? exit_code::kDone : exit_code::kBadInput;
   }
   catch_interrupts();
+  for (int i = 0; i < argc; ++i)
+    options.command += (i > 0 ? " " : "") + (i > 0 ? std::string(argv[i]) : std::string("disagg"));
   int code = exit_code::kDone;
   const TaskResult result = guarded([&] {
     for (const Command& command : commands)

@@ -1,10 +1,20 @@
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
+
 #include "experiments/options.hpp"
 
 // What each command of the program does: data to stdout, remarks to stderr. All return the exit code and
 // throw what guarded() knows.
 namespace disagg::commands {
+
+// What --report asks for: require_report() throws ConfigError when it cannot be had, before anything runs;
+// report_results() writes it (kinds: report.hpp). Both do nothing without --report.
+void require_report(const Options& o);
+void report_results(const Options& o, std::string_view kind, nlohmann::ordered_json results);
+// Writes report.html into the folder of --out.
+void report_folder(const Options& o);
 
 int run(const Options& o);
 int compare(const Options& o);
@@ -16,6 +26,8 @@ int capacity(const Options& o);
 int sensitivity(const Options& o);
 int pareto(const Options& o);
 int emit(const Options& o);
+int report(const Options& o);
+int export_run(const Options& o);
 int validate(const Options& o);
 int calibrate(const Options& o);
 int roofline(const Options& o);

@@ -104,8 +104,16 @@ int roofline(const Options& o) {
     if (!o.quiet) std::cerr << "figures are in " << o.figures << '\n';
     return exit_code::kDone;
   }
+  require_report(o);
   std::ostringstream text;
   print_roofline(o.roofline, text);
+  if (!o.report.empty()) {
+    RooflineOptions options = o.roofline;
+    options.format = "json";
+    std::ostringstream json;
+    print_roofline(options, json);
+    report_results(o, "roofline", ordered_json::parse(json.str()));
+  }
   if (o.folder.empty()) {
     std::cout << text.str();
   } else {

@@ -8,6 +8,7 @@
 #include "experiments/compare_scenarios.hpp"
 #include "experiments/processes.hpp"
 #include "experiments/progress.hpp"
+#include "experiments/report.hpp"
 #include "experiments/run.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/scenario.hpp"
@@ -39,6 +40,7 @@ int run(const Options& o) {
     throw ConfigError("--timeline: needs --out FOLDER to write timeline.json into");
   const ordered_json summary = run_scenario(std::move(scenario), options);
   line.clear();
+  if (!o.folder.empty()) report_folder(o);
   if (o.json) {
     std::cout << summary.dump(2) << '\n';
   } else {
@@ -62,6 +64,14 @@ RunAllOptions run_all_options(const Options& o, ProgressLine& line) {
 
 }  // namespace
 
+namespace {
+
+void write_comparison(const Options& o, const Comparison& comparison) {
+  write_file(std::filesystem::path(o.folder) / "comparison.json", comparison_json(comparison).dump(2) + "\n");
+}
+
+}  // namespace
+
 int compare(const Options& o) {
   CompareOptions options{.scenarios = o.scenarios,
                          .overrides = o.overrides,
@@ -80,6 +90,7 @@ int compare(const Options& o) {
     throw ConfigError(
         "compare: --out belongs to one comparison of single runs, not to --at-capacity or --axis");
   require_folder_of("--csv", o.csv);
+  require_report(o);
   if (!o.csv.empty() && o.axes.empty()) throw ConfigError("compare: --csv is a table of conditions (--axis)");
   if (o.at_capacity && options.match == Match::throughput)
     throw ConfigError("compare: --match throughput gives all sides one load; leave out --at-capacity");
@@ -104,6 +115,12 @@ int compare(const Options& o) {
     print_conditions(paths, found, std::cout);
   }
   if (!o.csv.empty()) write_file(o.csv, conditions_csv(paths, found));
+  report_results(o, paths.empty() ? "compare" : "conditions",
+                 paths.empty() ? comparison_json(first) : conditions_json(paths, found));
+  if (!o.folder.empty()) {
+    write_comparison(o, first);
+    report_folder(o);
+  }
   if (!o.folder.empty() && !o.quiet) std::cerr << "results are in " << o.folder << '\n';
   bool any = false;
   for (const ConditionalComparison& c : found) {
@@ -141,11 +158,13 @@ int demo(Options o) {
                "equal ones that\n"
                "costs the same? (scenarios: experiments/demo/; means of five seeds)\n\n";
   print_comparison(comparison, std::cout);
-  write_file(std::filesystem::path(o.folder) / "comparison.json", comparison_json(comparison).dump(2) + "\n");
-  std::cout << "\nIn " << o.folder
-            << "/ are for each side (first seed): summary.json, requests.csv, timeseries.csv, links.csv, "
-               "replicas.csv and\n"
-            << "timeline.json (open it at ui.perfetto.dev).\n";
+  write_comparison(o, comparison);
+  report_folder(o);
+  std::cout << "\nIn " << o.folder << "/ are "
+            << (can_write_reports() ? "report.html (open it in a browser) and " : "")
+            << "for each side (first seed): summary.json, requests.csv,\n"
+               "timeseries.csv, distributions.csv, links.csv, replicas.csv and timeline.json (open it at "
+               "ui.perfetto.dev).\n";
   return exit_code::kDone;
 }
 

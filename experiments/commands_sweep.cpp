@@ -49,7 +49,8 @@ void tell_resumed(const Options& o, std::size_t resumed) {
     std::cerr << "disagg: they may be of another version of the program: " << made << " made the store\n";
 }
 
-int show_table(const Options& o, const PointsTable& table) {
+// `kind`: of the report.
+int show_table(const Options& o, const PointsTable& table, std::string_view kind) {
   if (o.json) {
     std::cout << table.json().dump(1) << '\n';
   } else if (o.csv.empty()) {
@@ -59,6 +60,7 @@ int show_table(const Options& o, const PointsTable& table) {
     write_file(o.csv, table.csv());
     if (!o.quiet) std::cerr << table.rows.size() << " points are in " << o.csv << '\n';
   }
+  if (!o.report.empty()) report_results(o, kind, table.json());
   for (const std::string& column : table.missing)
     std::cerr << "disagg: no point has a column '" << column << "'\n";
   const std::vector<std::string> failures = table.failures();
@@ -69,7 +71,8 @@ int show_table(const Options& o, const PointsTable& table) {
 // Of a search at each point of a grid of clusters.
 int show_capacities(const Options& o, const Experiment& experiment, const PointResults& found) {
   const PointsTable table = tabulate(experiment.design, found.results, o.columns);
-  if (o.json || !o.csv.empty() || !o.columns.empty()) return show_table(o, table);
+  if (o.json || !o.csv.empty() || !o.columns.empty()) return show_table(o, table, "capacity-table");
+  if (!o.report.empty()) report_results(o, "capacity-table", table.json());
   std::vector<Table::Column> header;
   header.reserve(table.paths.size());
   for (const std::string& path : table.paths) header.push_back({path});
@@ -114,6 +117,11 @@ int show_capacities(const Options& o, const Experiment& experiment, const PointR
   return failures.empty() ? exit_code::kDone : exit_code::kSomeFailed;
 }
 
+nlohmann::ordered_json with_target(nlohmann::ordered_json json, const Options& o) {
+  json["target"] = o.attainment;
+  return json;
+}
+
 }  // namespace
 
 int sweep(const Options& o) {
@@ -127,6 +135,7 @@ int sweep(const Options& o) {
   ProgressLine line(o.quiet);
   const PointsOptions points = points_options(o, line, "sweep");
   require_folder_of("--csv", o.csv);
+  require_report(o);
   const Experiment experiment = plan_sweep(options);
   if (o.dry_run) {
     constexpr Seconds kLongest{10};
@@ -136,7 +145,7 @@ int sweep(const Options& o) {
   const PointResults found = run_sweep(experiment, options, points);
   line.clear();
   tell_resumed(o, found.resumed);
-  return show_table(o, tabulate(experiment.design, found.results, o.columns));
+  return show_table(o, tabulate(experiment.design, found.results, o.columns), "sweep");
 }
 
 // Of the stores given, the first takes what the others have.
@@ -154,7 +163,7 @@ int merge(const Options& o) {
 
 int status(const Options& o) {
   const PointsTable table = tabulate_store(o.store, o.columns);
-  if (o.json || !o.csv.empty() || !o.columns.empty()) return show_table(o, table);
+  if (o.json || !o.csv.empty() || !o.columns.empty()) return show_table(o, table, "sweep");
   std::cout << table.rows.size() << " of " << Store(o.store).sweep().points << " points are in " << o.store
             << ", " << table.failures().size() << " of them failed\n";
   return exit_code::kDone;
@@ -177,6 +186,7 @@ int capacity(const Options& o) {
   if (!o.store.empty() && one_answer)
     throw ConfigError(
         "capacity: --store keeps the capacities of several clusters: --axis, and no --minimise");
+  require_report(o);
   ProgressLine line(o.quiet);
   const PointsOptions points = points_options(o, line, "capacity");
   if (line.active()) options.progress = [&](const std::string& text) { line.show(-1, text); };
@@ -184,6 +194,7 @@ int capacity(const Options& o) {
   if (axes.empty()) {
     const Capacity found = find_capacity(options);
     line.clear();
+    if (!o.report.empty()) report_results(o, "capacity", with_target(capacity_json(found), o));
     if (o.json) {
       std::cout << capacity_json(found).dump(2) << '\n';
     } else {
@@ -206,6 +217,7 @@ int capacity(const Options& o) {
   const CheapestCluster found =
       find_cheapest(options, make_design(axes, design_named(o.design), 0, 0), match);
   line.clear();
+  if (!o.report.empty()) report_results(o, "minimise", with_target(cheapest_json(found), o));
   if (o.json) {
     std::cout << cheapest_json(found).dump(2) << '\n';
   } else {
@@ -223,6 +235,7 @@ int sensitivity(const Options& o) {
       .method = static_cast<SensitivityMethod>(std::ranges::find(kSensitivityMethods, o.method) -
                                                kSensitivityMethods.begin()),
       .samples = o.samples};
+  require_report(o);
   ProgressLine line(o.quiet);
   const std::optional<Sensitivity> found = analyse_scenario(options, points_options(o, line, "sensitivity"));
   line.clear();
@@ -233,6 +246,7 @@ int sensitivity(const Options& o) {
           << "; merge all shards' stores (disagg merge), and ask again with that --store and --resume\n";
     return exit_code::kDone;
   }
+  if (!o.report.empty()) report_results(o, "sensitivity", sensitivity_json(*found, o.metric));
   if (o.json) {
     std::cout << sensitivity_json(*found, o.metric).dump(2) << '\n';
   } else {
@@ -259,7 +273,9 @@ int emit(const Options& o) {
 int pareto(const Options& o) {
   const Objective x = parse_objective(o.x);
   const Objective y = parse_objective(o.y);
+  require_report(o);
   const std::vector<Front> fronts = compare_fronts(o.files, x, y);
+  if (!o.report.empty()) report_results(o, "pareto", fronts_json(fronts, x, y));
   if (o.json) {
     std::cout << fronts_json(fronts, x, y).dump(2) << '\n';
   } else {

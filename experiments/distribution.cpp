@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sim/base/expect.hpp"
+#include "sim/base/text.hpp"
 
 namespace disagg {
 namespace {
@@ -89,6 +90,17 @@ double Distribution::quantile(double q) const {
     if (seen > rank) return std::min(bin_middle(bin), max_);
   }
   return max_;
+}
+
+std::string Distribution::csv(std::string_view prefix, double scale) const {
+  if (count_ == 0) return {};
+  std::string text;
+  const auto add = [&](double share) {
+    text.append(prefix).append("," + show_exact(share) + "," + show_exact(quantile(share) * scale) + "\n");
+  };
+  for (int percent = 0; percent < 100; ++percent) add(percent / 100.0);
+  for (const double share : {0.995, 0.999, 1.0}) add(share);
+  return text;
 }
 
 }  // namespace disagg

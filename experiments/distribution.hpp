@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/base/quantity.hpp"
@@ -23,6 +25,9 @@ class Distribution {
   double max() const { return max_; }
   // 0 <= q <= 1. Precondition: not empty.
   double quantile(double q) const;
+  // Rows "PREFIX,share,value" of the quantiles at 0, 1 % ... 99 %, 99.5 %, 99.9 % and 1; values times
+  // `scale`. None when empty.
+  std::string csv(std::string_view prefix, double scale) const;
   bool exact() const { return bins_.empty(); }
 
  private:

@@ -136,4 +136,9 @@ ordered_json Metrics::json(std::int64_t accelerators, std::int64_t decode_accele
   return j;
 }
 
+std::string Metrics::distributions_csv(const std::string& kind) const {
+  return ttft_.csv(kind + ",ttft_ms", 1e3) + tpot_.csv(kind + ",tpot_ms", 1e3) +
+         itl_.csv(kind + ",itl_ms", 1e3) + e2el_.csv(kind + ",e2el_ms", 1e3);
+}
+
 }  // namespace disagg

@@ -63,6 +63,9 @@ class Metrics {
   nlohmann::ordered_json json(std::int64_t accelerators, std::int64_t decode_accelerators,
                               bool caching) const;
 
+  // Rows of distributions.csv: kind,metric,share,value.
+  std::string distributions_csv(const std::string& kind) const;
+
  private:
   std::vector<Slo> slos_;  // [kind]
   Horizon horizon_;

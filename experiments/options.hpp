@@ -20,6 +20,7 @@ struct Options {
   std::string fit_mode = "agg";
   std::string folder, csv, what, trace_kind, accelerator, output, models, recipes, constants, constants_of,
       figures;
+  std::string report, command;  // command: all of the command line
   std::string software = "eager-2023", validation_kind = "serving";
   std::size_t folds = 5;
   RooflineOptions roofline;

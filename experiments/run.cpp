@@ -65,6 +65,15 @@ class Recorder final : public RecordSink {
   const SessionMetrics& sessions() const { return session_metrics_; }
   std::int64_t ended() const { return ended_; }
   Timeline* timeline() { return timeline_ ? &*timeline_ : nullptr; }
+  std::string distributions_csv() const {
+    std::string text = "kind,metric,share,value\n" + metrics_.distributions_csv("all");
+    text += session_metrics_.distributions_csv();
+    for (std::uint32_t k = 0; k < by_kind_.size(); ++k) {
+      text += by_kind_[k].distributions_csv(kinds_[k]);
+      text += session_metrics_.distributions_csv(k, kinds_[k]);
+    }
+    return text;
+  }
   void finish(const RunFolder& folder) {
     finish_writing(*requests_, folder.file("requests.csv"));
     if (sessions_) finish_writing(*sessions_, folder.file("sessions.csv"));
@@ -314,6 +323,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   if (folder) {
     recorder.finish(*folder);
     folder->write("scenario.json", scenario.resolved);
+    folder->write("distributions.csv", recorder.distributions_csv());
     folder->write("timeseries.csv", series.csv(cluster));
     folder->write("replicas.csv",
                   replicas_csv(cluster, facts.usage, facts.measured_to - facts.measured_from));

@@ -13,9 +13,9 @@ namespace {
 namespace fs = std::filesystem;
 
 // What runs write. A folder with anything else in it is somebody's own and is never replaced.
-constexpr auto kOurs =
-    std::to_array<std::string_view>({"summary.json", "scenario.json", "requests.csv", "sessions.csv",
-                                     "timeseries.csv", "replicas.csv", "links.csv", "timeline.json"});
+constexpr auto kOurs = std::to_array<std::string_view>(
+    {"summary.json", "scenario.json", "requests.csv", "sessions.csv", "timeseries.csv", "replicas.csv",
+     "links.csv", "distributions.csv", "timeline.json", "report.html"});
 
 bool replaceable(const fs::path& folder) {
   std::error_code error;

@@ -62,6 +62,11 @@ class SessionMetrics {
   // The same of one kind.
   nlohmann::ordered_json json(std::uint32_t kind, std::int64_t accelerators,
                               std::optional<double> usd_per_hour) const;
+  // Rows of distributions.csv: kind,metric,share,value; of all kinds together, or of one.
+  std::string distributions_csv() const { return all_.task_time.csv("all,task_time_s", 1); }
+  std::string distributions_csv(std::uint32_t kind, const std::string& name) const {
+    return kinds_[kind].task_time.csv(name + ",task_time_s", 1);
+  }
 
  private:
   // Turns 1, 2, 3, 4, 5-8, 9-16, ...

@@ -152,6 +152,16 @@ std::optional<EnergyUse> energy_of(const RunFacts& facts) {
   return energy;
 }
 
+// The bounds that requests are judged by; those that are not set are left out.
+ordered_json slo_json(const Slo& slo) {
+  ordered_json j = ordered_json::object();
+  if (slo.ttft) j["ttft_ms"] = slo.ttft->si * 1e3;
+  if (slo.tpot) j["tpot_ms"] = slo.tpot->si * 1e3;
+  if (slo.e2el) j["e2el_ms"] = slo.e2el->si * 1e3;
+  if (slo.task) j["task_time_s"] = slo.task->si;
+  return j;
+}
+
 // Of bytes moved; null where a byte crossed a link whose energy is not published.
 ordered_json links_energy(const RunFacts& facts) {
   Joules sum{};
@@ -397,10 +407,13 @@ ordered_json summarise(const RunFacts& facts) {
       facts.queue_growth ? ordered_json(*facts.queue_growth) : ordered_json(nullptr);
   const auto cost = dollars_per_hour(pools);
   j["sessions"] = facts.sessions.any() ? facts.sessions.json(accelerators, cost) : ordered_json(nullptr);
+  const std::vector<Slo> slos = facts.scenario.slos.of(facts.kinds);
+  j["slo"] = slo_json(facts.scenario.slos.common);
   if (!facts.by_kind.empty()) {
     ordered_json by_kind;
     for (std::uint32_t k = 0; k < facts.kinds.size(); ++k) {
       ordered_json& kind = by_kind[facts.kinds[k]];
+      kind["slo"] = slo_json(slos[k]);
       kind["metrics"] = facts.by_kind[k].json(accelerators, decode_accelerators, caching);
       if (facts.sessions.any()) kind["sessions"] = facts.sessions.json(k, accelerators, cost);
     }
@@ -426,6 +439,9 @@ ordered_json summarise(const RunFacts& facts) {
       {"rent_usd_per_hour", cost ? ordered_json(*cost) : ordered_json(nullptr)},
       {"usd_per_million_output_tokens",
        cost && output_rate > 0 ? ordered_json(*cost / 3600 / output_rate * 1e6) : ordered_json(nullptr)}};
+  const Horizon& horizon = facts.scenario.horizon;
+  j["measured"] = {{"from_s", horizon.warm_up.si},  // of arrivals that are measured
+                   {"to_s", horizon.measure ? ordered_json(horizon.end().si) : ordered_json(nullptr)}};
   const auto energy = energy_of(facts);
   const double tasks = facts.sessions.any() ? j["sessions"].at("finished").get<double>() : 0;
   j["energy"] = energy_json(facts, energy, tasks);

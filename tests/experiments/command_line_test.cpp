@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/report.hpp"
 #include "tests/experiments/program.hpp"
 
 namespace disagg {
@@ -73,7 +74,7 @@ int processes_of_group(pid_t group) {
   return count;
 }
 
-TEST_CASE("The option --help of the program and of each of its 16 commands exits with 0 and shows an example",
+TEST_CASE("The option --help of the program and of each of its 20 commands exits with 0 and shows an example",
           "[command-line]") {
   const TemporaryFolder folder;
   const Ended program = call(folder, {"--help"});
@@ -81,8 +82,9 @@ TEST_CASE("The option --help of the program and of each of its 16 commands exits
   CHECK(program.err.empty());
   CHECK_THAT(program.out, Contains("First steps: disagg demo") && Contains("75 interrupted"));
   for (const std::string command :
-       {"run", "compare", "sweep", "merge", "status", "capacity", "emit", "pareto", "sensitivity", "validate",
-        "list", "workload", "calibrate", "roofline", "topology", "demo"}) {
+       {"run",      "compare",     "sweep",    "merge",  "status",     "capacity",  "emit",
+        "pareto",   "sensitivity", "validate", "list",   "workload",   "calibrate", "roofline",
+        "topology", "demo",        "report",   "export", "completion", "manual"}) {
     INFO(command);
     CHECK_THAT(program.out, Contains("\n  " + command + " "));
     const Ended help = call(folder, {command, "--help"});
@@ -99,20 +101,22 @@ TEST_CASE("The option --version names the program and its compiler", "[command-l
   CHECK_THAT(version.out, Catch::StartsWith("disagg ") && Contains("("));
 }
 
-TEST_CASE("run --out writes 6 files, and timeline.json only when asked", "[command-line]") {
+TEST_CASE("run --out writes 7 files and a report, and timeline.json only when asked", "[command-line]") {
   const TemporaryFolder folder;
   write_text(folder / "scenario.json", kScenario);
   CHECK(call(folder, {"run", "scenario.json", "--out", "deep/results/"}).code == 0);
-  const Names six{"links.csv",     "replicas.csv", "requests.csv",
-                  "scenario.json", "summary.json", "timeseries.csv"};
-  CHECK(TemporaryFolder::names_in(folder / "deep/results") == six);
+  Names files{"distributions.csv", "links.csv",    "replicas.csv",  "requests.csv",
+              "scenario.json",     "summary.json", "timeseries.csv"};
+  if (disagg::can_write_reports()) files.emplace_back("report.html");
+  std::sort(files.begin(), files.end());
+  CHECK(TemporaryFolder::names_in(folder / "deep/results") == files);
   CHECK(TemporaryFolder::names_in(folder / "deep") == Names{"results"});
   CHECK(folder.names() == Names{"deep", "scenario.json"});
 
   CHECK(call(folder, {"run", "scenario.json", "--out", "deep/results", "--timeline"}).code == 0);
-  const Names seven{"links.csv",    "replicas.csv",  "requests.csv",  "scenario.json",
-                    "summary.json", "timeline.json", "timeseries.csv"};
-  CHECK(TemporaryFolder::names_in(folder / "deep/results") == seven);
+  files.emplace_back("timeline.json");
+  std::sort(files.begin(), files.end());
+  CHECK(TemporaryFolder::names_in(folder / "deep/results") == files);
   CHECK(TemporaryFolder::names_in(folder / "deep") == Names{"results"});
 }
 
