@@ -14,6 +14,7 @@
 #include "experiments/match.hpp"
 #include "experiments/processes.hpp"
 #include "experiments/sensitivity.hpp"
+#include "experiments/tone.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/text.hpp"
 #include "version.hpp"
@@ -38,9 +39,13 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       "broken invariant, 75 "
       "interrupted.\n"
       "First steps: disagg demo; disagg COMMAND --help shows an example of each.");
+  const auto add_no_color = [&](CLI::App* command) {
+    command->add_flag("--no-color", o.no_color, "No colours, even on a terminal (as NO_COLOR=1)");
+  };
   const auto add = [&](const char* name, const char* what, const char* example) {
     CLI::App* command = app.add_subcommand(name, what);
     command->footer(std::string("Example:\n  ") + example);
+    add_no_color(command);
     return command;
   };
   const auto add_set = [&](CLI::App* command) {
@@ -365,6 +370,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
     command->add_option("--kind", o.trace_kind,
                         "What the file is, if no scenario: the \"kind\" of a workload");
     add_set(command);
+    add_no_color(command);
     command->add_flag("-q,--quiet", o.quiet, "No remarks on stderr");
     return command;
   };
@@ -540,6 +546,7 @@ int run_program(int argc, char** argv) {
     return asked_for_help ? exit_code::kDone : exit_code::kBadInput;
   }
   catch_interrupts();
+  set_coloured(std::cout, !options.no_color && terminal_takes_colour());
   for (int i = 0; i < argc; ++i)
     options.command += (i > 0 ? " " : "") + (i > 0 ? std::string(argv[i]) : std::string("disagg"));
   int code = exit_code::kDone;

@@ -384,6 +384,17 @@ std::string show_change(const std::optional<MeanInterval>& c) {
 
 }  // namespace
 
+namespace {
+
+// Of a change: whether it is for the better, as far as several seeds can tell.
+Tone tone_of(const std::optional<MeanInterval>& c, int better) {
+  if (!c || better == 0 || !std::isfinite(c->half_width)) return Tone::plain;
+  if (std::abs(c->mean) <= c->half_width) return Tone::faint;
+  return c->mean * better > 0 ? Tone::better : Tone::worse;
+}
+
+}  // namespace
+
 void print_summary(const ordered_json& summary, std::ostream& out) {
   if (!is_saturated(summary)) {
     Table table({{"ms"}, {"mean"}, {"p50"}, {"p90"}, {"p95"}, {"p99"}},
@@ -410,7 +421,7 @@ void print_summary(const ordered_json& summary, std::ostream& out) {
   for (const auto& note : summary.at("provenance").at("notes")) out << "\nNote: " << note.get<std::string>();
   for (const auto& assumed : summary.at("provenance").at("assumed"))
     out << "\nAssumed: " << first_clause(assumed.get<std::string>()) << " (summary.json has the sources)";
-  out << "\n" << sentence(summary) << "\n";
+  out << "\n" << Toned{sentence(summary), Tone::strong} << "\n";
 }
 
 void print_comparison(const Comparison& comparison, std::ostream& out) {
@@ -423,6 +434,7 @@ void print_comparison(const Comparison& comparison, std::ostream& out) {
   Table table(header);
   for (const Line& line : kLines) {
     std::vector<std::string> row{with_unit(line)};
+    std::vector<Tone> tones{Tone::plain};
     const bool latency = line.pointer.find("_ms/") != std::string_view::npos;
     bool any = false;
     for (std::size_t i = 0; i < sides.size(); ++i) {
@@ -430,23 +442,24 @@ void print_comparison(const Comparison& comparison, std::ostream& out) {
       const bool meaningless = latency && is_saturated(sides[i]);
       any = any || mean;
       row.push_back(meaningless ? "saturated" : mean ? show_number(*mean * line.scale, 5) : "-");
+      tones.push_back(Tone::plain);
       if (i == 0) continue;
-      row.push_back(
-          meaningless || (latency && is_saturated(sides[0]))
-              ? "-"
-              : show_change(change(numbers_at(sides[i], line.pointer), numbers_at(sides[0], line.pointer))));
+      const auto changed = change(numbers_at(sides[i], line.pointer), numbers_at(sides[0], line.pointer));
+      const bool told = !meaningless && !(latency && is_saturated(sides[0]));
+      row.push_back(told ? show_change(changed) : "-");
+      tones.push_back(told ? tone_of(changed, line.better) : Tone::plain);
     }
-    if (any) table.add(row);
+    if (any) table.add(row, tones);
   }
   out << table;
   for (const Replications& side : sides) {
-    out << '\n' << name_of(side) << (side.size() > 1 ? " (first seed)" : "") << '\n';
+    out << '\n' << Toned{name_of(side), Tone::strong} << (side.size() > 1 ? " (first seed)" : "") << '\n';
     print_pools(side.front(), out);
     out << sentence(side.front()) << '\n';
   }
   if (!comparison.matched.empty()) out << '\n';
   for (const std::string& matched : comparison.matched) out << matched << '\n';
-  if (sides.size() > 1) out << '\n' << verdict(comparison) << '\n';
+  if (sides.size() > 1) out << '\n' << Toned{verdict(comparison), Tone::strong} << '\n';
 }
 
 ordered_json comparison_json(const Comparison& comparison) {

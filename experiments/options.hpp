@@ -37,6 +37,7 @@ struct Options {
   bool resume = false, dry_run = false, end_saturated = false, at_capacity = false, best_split = false;
   bool halves = false;
   bool with_suspect = false;
+  bool no_color = false;
   bool json = false, quiet = false, timeline = false, single_steps = false;
 };
 

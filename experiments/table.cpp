@@ -52,9 +52,13 @@ std::string aligned(std::string cell, const Layout& layout, bool is_header) {
   return layout.numeric ? padding + cell : cell + padding;
 }
 
-void write_line(std::ostream& out, std::string line) {
-  line.erase(line.find_last_not_of(' ') + 1);
-  out << line << '\n';
+// Cells beside each other, without the blanks behind the last.
+void write_line(std::ostream& out, std::vector<std::string> cells, const std::vector<Tone>& tones) {
+  while (!cells.empty() && cells.back().find_first_not_of(' ') == std::string::npos) cells.pop_back();
+  if (!cells.empty()) cells.back().erase(cells.back().find_last_not_of(' ') + 1);
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    out << (i > 0 ? kGap : "") << Toned{cells[i], i < tones.size() ? tones[i] : Tone::plain};
+  out << '\n';
 }
 
 }  // namespace
@@ -62,27 +66,32 @@ void write_line(std::ostream& out, std::string line) {
 Table::Table(std::vector<Column> columns, std::string title)
     : title_(std::move(title)), columns_(std::move(columns)) {}
 
-void Table::add(std::vector<std::string> row) {
+void Table::add(std::vector<std::string> row, std::vector<Tone> tones) {
   expect(row.size() == columns_.size(),
          "a row of a table has another number of cells than the table has columns");
   rows_.push_back(std::move(row));
+  tones_.push_back(std::move(tones));
 }
 
 std::ostream& operator<<(std::ostream& out, const Table& table) {
   std::vector<Layout> layouts;
   for (std::size_t i = 0; i < table.columns_.size(); ++i)
     layouts.push_back(layout_of(table.columns_[i], i, table.rows_));
-  const auto write_row = [&](bool is_header, auto cell_of) {
-    std::string line;
+  const auto write_row = [&](bool is_header, const std::vector<Tone>& tones, auto cell_of) {
+    std::vector<std::string> cells;
+    cells.reserve(layouts.size());
     for (std::size_t i = 0; i < layouts.size(); ++i)
-      line += std::string(i > 0 ? kGap : "") + aligned(cell_of(i), layouts[i], is_header);
-    write_line(out, std::move(line));
+      cells.push_back(aligned(cell_of(i), layouts[i], is_header));
+    write_line(out, std::move(cells), tones);
   };
-  if (!table.title_.empty()) out << table.title_ << "\n\n";
-  write_row(true, [&](std::size_t i) { return table.columns_[i].header; });
+  if (!table.title_.empty()) out << Toned{table.title_, Tone::strong} << "\n\n";
+  const std::vector<Tone> strong(layouts.size(), Tone::strong);
+  const std::vector<Tone> faint(layouts.size(), Tone::faint);
+  write_row(true, strong, [&](std::size_t i) { return table.columns_[i].header; });
   if (std::ranges::any_of(table.columns_, [](const Table::Column& column) { return !column.unit.empty(); }))
-    write_row(true, [&](std::size_t i) { return table.columns_[i].unit; });
-  for (const auto& row : table.rows_) write_row(false, [&](std::size_t i) { return row[i]; });
+    write_row(true, faint, [&](std::size_t i) { return table.columns_[i].unit; });
+  for (std::size_t r = 0; r < table.rows_.size(); ++r)
+    write_row(false, table.tones_[r], [&](std::size_t i) { return table.rows_[r][i]; });
   return out;
 }
 

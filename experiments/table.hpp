@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/tone.hpp"
+
 namespace disagg {
 
 // A table for people to read: aligned columns, at least two blanks between them, no trailing blanks. A column
@@ -19,8 +21,8 @@ class Table {
 
   explicit Table(std::vector<Column> columns, std::string title = "");
 
-  // One cell for each column.
-  void add(std::vector<std::string> row);
+  // One cell for each column, and their tones where not all are plain.
+  void add(std::vector<std::string> row, std::vector<Tone> tones = {});
   bool empty() const { return rows_.empty(); }
 
   friend std::ostream& operator<<(std::ostream& out, const Table& table);
@@ -29,6 +31,7 @@ class Table {
   std::string title_;
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
+  std::vector<std::vector<Tone>> tones_;  // [row], empty where all are plain
 };
 
 }  // namespace disagg

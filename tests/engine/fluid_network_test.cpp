@@ -33,7 +33,7 @@ class Draw {
 Platform random_platform(Draw& draw, std::uint32_t links, std::uint32_t routes) {
   Platform platform;
   for (std::uint32_t i = 0; i < links; ++i)
-    platform.links.push_back({"link-" + std::to_string(i), {draw.log_real(1e9, 100e9)}});
+    platform.links.push_back({"link-" + std::to_string(i), {draw.log_real(1e9, 100e9)}, {}});
   for (std::uint32_t i = 0; i < routes; ++i) {
     PlatformRoute route{.from = 2 * i, .to = 2 * i + 1, .links = {}, .latency = {}};
     const std::uint32_t hops = draw.whole(1, std::min(4U, links));
@@ -167,7 +167,7 @@ TEST_CASE("A faster link never delays the end of a flow on it, over 300 random l
     std::vector<double> before(sent.size(), 1e300);
     for (const double capacity : {1e9, 1.1e9, 3e9, 30e9}) {
       Platform platform;
-      platform.links = {{"link", {capacity}}};
+      platform.links = {{"link", {capacity}, {}}};
       platform.routes = {{.from = 0, .to = 1, .links = {LinkId{0}}, .latency = {}}};
       Simulation simulation(platform, FluidSolver{});
       std::vector<double> ends(sent.size());
@@ -217,7 +217,7 @@ TEST_CASE(
 TEST_CASE("Flows that share nothing with what happens keep their dates to the last bit") {
   const auto end_of_first = [](int others) {
     Platform platform;
-    platform.links = {{"a", {3e9}}, {"b", {7e9}}};
+    platform.links = {{"a", {3e9}, {}}, {"b", {7e9}, {}}};
     platform.routes = {{.from = 0, .to = 1, .links = {LinkId{0}}, .latency = {}},
                        {.from = 2, .to = 3, .links = {LinkId{1}}, .latency = {}}};
     Simulation simulation(platform, FluidSolver{});

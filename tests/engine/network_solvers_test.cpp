@@ -27,7 +27,7 @@ struct Demand {
 Platform line(const std::vector<double>& capacities, const std::vector<std::vector<std::uint32_t>>& routes) {
   Platform platform;
   for (const double capacity : capacities)
-    platform.links.push_back({"link-" + std::to_string(platform.links.size()), {capacity}});
+    platform.links.push_back({"link-" + std::to_string(platform.links.size()), {capacity}, {}});
   for (const auto& links : routes) {
     PlatformRoute route{.from = platform.endpoints, .to = platform.endpoints + 1, .links = {}, .latency = {}};
     platform.endpoints += 2;
@@ -160,7 +160,7 @@ class PlanGenerator {
       const std::uint32_t from = e < vertices ? e : whole(0, vertices - 1);
       const std::uint32_t to = e < vertices ? (e + 1) % vertices : whole(0, vertices - 1);
       ways[from].emplace_back(to, LinkId{static_cast<std::uint32_t>(platform.links.size())});
-      platform.links.push_back({"link-" + std::to_string(platform.links.size()), {log_real(1e9, 100e9)}});
+      platform.links.push_back({"link-" + std::to_string(platform.links.size()), {log_real(1e9, 100e9)}, {}});
     }
     const std::uint32_t routes = whole(2, 8);
     for (std::uint32_t r = 0; r < routes; ++r) {

@@ -12,7 +12,7 @@ namespace {
 Platform parking_lot() {
   Platform platform;
   platform.endpoints = 8;
-  for (int i = 0; i < 3; ++i) platform.links.push_back({"link-" + std::to_string(i), {10e9}});
+  for (int i = 0; i < 3; ++i) platform.links.push_back({"link-" + std::to_string(i), {10e9}, {}});
   platform.routes.push_back({0, 1, {LinkId{0}, LinkId{1}, LinkId{2}}, Seconds{1e-3}});
   platform.routes.push_back({2, 3, {LinkId{0}}, Seconds{1e-3}});
   platform.routes.push_back({4, 5, {LinkId{1}}, Seconds{1e-3}});

@@ -123,3 +123,30 @@ complete_words disagg run scen
         "sensitivity\n--design\ngrid zip latin-hypercube sobol\ninspect convert fit\n--kind\nkubernetes\n"
         "scenario.json\n");
 }
+
+TEST_CASE("Colours are for terminals alone: not in a file, nor with --no-color or NO_COLOR") {
+  const TemporaryFolder folder;
+  write_text(folder / "a.json", R"({ "model": "llama-3.1-8b", "cluster": { "pools": [
+      { "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 1 } ] },
+    "workload": { "kind": "synthetic", "arrivals": { "kind": "poisson", "requests_per_second": 20 }, "requests": 200,
+      "prompt_tokens": 1000, "output_tokens": 100 } })");
+  const std::string compare = std::string(DISAGG_BINARY) + " compare a.json b.json --seeds 3 -q";
+  REQUIRE(shell(folder, "sed 's/h100-sxm-80gb/b200-sxm/' a.json > b.json") == 0);
+  // A command line on a terminal of its own.
+  const auto on_terminal = [&](const std::string& before, const std::string& after) {
+    REQUIRE(shell(folder, "TERM=xterm " + before + " script -qec '" + compare + after +
+                              "' /dev/null > out < /dev/null") == 0);
+    return read_text(folder / "out");
+  };
+  const std::string coloured = on_terminal("NO_COLOR=", "");
+  CHECK_THAT(coloured, Contains("\x1b[34m") && Contains("\x1b[33m") && Contains("\x1b[1m"));
+  CHECK_THAT(on_terminal("NO_COLOR=", " --no-color"), !Contains("\x1b"));
+  CHECK_THAT(on_terminal("NO_COLOR=1", ""), !Contains("\x1b"));
+  REQUIRE(shell(folder, "TERM=xterm " + compare + " > out") == 0);
+  const std::string plain = read_text(folder / "out");
+  CHECK_THAT(plain, !Contains("\x1b"));
+  // The same words, with and without.
+  std::string stripped = std::regex_replace(coloured, std::regex("\x1b\\[[0-9]+m"), "");
+  std::erase(stripped, '\r');
+  CHECK(stripped == plain);
+}
