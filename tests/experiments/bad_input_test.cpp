@@ -769,7 +769,8 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
        .arguments = "rum scenario.json",
        .error =
            "disagg: command 'rum' is unknown; known: run compare sweep merge status capacity emit pareto "
-           "sensitivity validate list workload calibrate roofline topology demo; did you mean 'run'?"},
+           "report sensitivity validate list workload calibrate roofline topology demo export completion "
+           "manual; did you mean 'run'?"},
       {.name = "an unknown option",
        .arguments = "run scenario.json --fast",
        .error = "The following argument was not expected: --fast\n"
