@@ -66,6 +66,12 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr double kLongest = 240;  // seconds that a program may take
+#else
+constexpr double kLongest = 60;
+#endif
+
 struct Ended {
   int code = 0;  // of the exit, or 1000 and the signal
   std::string out, err;
@@ -105,7 +111,7 @@ class Program {
 
   Ended wait() {
     while (running()) {
-      if (seconds() > 60) FAIL("the program still runs after 60 s");
+      if (seconds() > kLongest) FAIL("the program still runs after " << kLongest << " s");
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     return {WIFEXITED(status_) ? WEXITSTATUS(status_) : 1000 + WTERMSIG(status_), read_text(streams_ / "out"),
