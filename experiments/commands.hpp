@@ -9,8 +9,8 @@
 // throw what guarded() knows.
 namespace disagg::commands {
 
-// What --report asks for: require_report() throws ConfigError when it cannot be had, before anything runs;
-// report_results() writes it (kinds: report.hpp). Both do nothing without --report.
+// Of --report: require_report() throws ConfigError when it is asked for and cannot be had, before anything
+// runs; report_results() writes it (kinds: report.hpp). Precondition of that: it is asked for.
 void require_report(const Options& o);
 void report_results(const Options& o, std::string_view kind, nlohmann::ordered_json results);
 // Writes report.html into the folder of --out.

@@ -18,7 +18,6 @@ void require_report(const Options& o) {
 }
 
 void report_results(const Options& o, std::string_view kind, nlohmann::ordered_json results) {
-  if (o.report.empty()) return;
   const std::string title = o.scenarios.empty()
                                 ? std::string(kind)
                                 : o.scenarios.front().stem().string() + ": " + std::string(kind);

@@ -115,8 +115,9 @@ int compare(const Options& o) {
     print_conditions(paths, found, std::cout);
   }
   if (!o.csv.empty()) write_file(o.csv, conditions_csv(paths, found));
-  report_results(o, paths.empty() ? "compare" : "conditions",
-                 paths.empty() ? comparison_json(first) : conditions_json(paths, found));
+  if (!o.report.empty())
+    report_results(o, paths.empty() ? "compare" : "conditions",
+                   paths.empty() ? comparison_json(first) : conditions_json(paths, found));
   if (!o.folder.empty()) {
     write_comparison(o, first);
     report_folder(o);

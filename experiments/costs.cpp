@@ -14,14 +14,22 @@ constexpr double kMonthsPerYear = 12;
 constexpr BytesPerSecond kSlowNic{50e9};
 constexpr std::array<std::string_view, 2> kNetworkSources{"all-in", "parts"};
 
+// A rack's all-in price contains its NVLink switches.
+constexpr std::string_view kPaidWithAccelerators = "NVLink switch tray";
+
 NetworkBill bill_of(const Fabric& fabric) {
   NetworkBill bill;
-  bill.parts = parts_of(fabric);
-  for (const FabricPart& part : bill.parts) {
+  for (const FabricPart& part : parts_of(fabric)) {
+    if (part.name == kPaidWithAccelerators) continue;
+    bill.parts.push_back(part);
     bill.capital_usd += part.price.value_or(Dollars{}).si * part.count;
     bill.power += part.power.value_or(Watts{}) * part.count;
   }
   return bill;
+}
+
+Watts all_in_network_power(const Accelerator& accelerator) {
+  return accelerator.nic_bandwidth.value_or(kSlowNic) <= kSlowNic ? Watts{95} : Watts{215};
 }
 
 }  // namespace
@@ -56,18 +64,15 @@ CostModel CostModel::read(Reader& r, const Fabric& fabric) {
 
 Watts CostModel::network_power(const Accelerator& accelerator) const {
   if (bill) return {};
-  if (network) return *network;
-  return accelerator.nic_bandwidth.value_or(kSlowNic) <= kSlowNic ? Watts{95} : Watts{215};
+  return network.value_or(all_in_network_power(accelerator));
 }
 
 std::optional<Provision> provision(const CostModel& costs, const Accelerator& accelerator, double count) {
   if (!accelerator.all_in_capital || !accelerator.all_in_power) return std::nullopt;
   Provision each{.capital_usd = accelerator.all_in_capital->si, .power = *accelerator.all_in_power};
   if (costs.bill) {
-    CostModel all_in = costs;
-    all_in.bill.reset();
     each.capital_usd = std::max(0.0, each.capital_usd - costs.all_in_network_usd);
-    each.power = std::max(Watts{}, each.power - all_in.network_power(accelerator));
+    each.power = std::max(Watts{}, each.power - all_in_network_power(accelerator));
   }
   return Provision{.capital_usd = each.capital_usd * count, .power = each.power * count};
 }

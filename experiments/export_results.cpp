@@ -1,12 +1,12 @@
 #include "experiments/export_results.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "experiments/csv_table.hpp"
+#include "experiments/distribution.hpp"
 #include "experiments/report.hpp"
 
 namespace disagg {
@@ -41,33 +41,19 @@ FinishedRequests read_requests(const std::filesystem::path& file, double from, d
   return all;
 }
 
-double mean(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
+Distribution distribution_of(const std::vector<double>& values) {
+  Distribution all;
+  for (const double value : values) all.add(value);
+  return all;
 }
 
-// Of all values, as numpy.std, or of a sample of them.
-double deviation(const std::vector<double>& values, double less = 0) {
-  const auto n = static_cast<double>(values.size());
-  if (n <= less) return 0;
-  const double middle = mean(values);
+// Of all values, as numpy.std, or with `less` = 1 of a sample of them.
+double deviation(const std::vector<double>& values, double mean, double less) {
+  const double n = static_cast<double>(values.size()) - less;
+  if (n <= 0) return 0;
   double squares = 0;
-  for (const double value : values) squares += (value - middle) * (value - middle);
-  return std::sqrt(squares / (n - less));
-}
-
-// Of sorted values, as numpy.percentile.
-double quantile(const std::vector<double>& sorted, double q) {
-  const double at = q * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (sorted[above] - sorted[below]) * (at - std::floor(at));
-}
-
-std::vector<double> sorted(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values;
+  for (const double value : values) squares += (value - mean) * (value - mean);
+  return std::sqrt(squares / n);
 }
 
 std::vector<std::int64_t> whole(const std::vector<double>& values) {
@@ -102,12 +88,12 @@ ordered_json as_vllm(const ordered_json& summary, const FinishedRequests& reques
                  {"ttfts", requests.ttft}};
   const auto add = [&](const std::string& name, const std::vector<double>& values) {
     if (values.empty()) return;
-    const std::vector<double> ordered = sorted(values);
-    j["mean_" + name + "_ms"] = mean(values) * 1e3;
-    j["median_" + name + "_ms"] = quantile(ordered, 0.5) * 1e3;
-    j["std_" + name + "_ms"] = deviation(values) * 1e3;
+    const Distribution all = distribution_of(values);
+    j["mean_" + name + "_ms"] = all.mean() * 1e3;
+    j["median_" + name + "_ms"] = all.quantile(0.5) * 1e3;
+    j["std_" + name + "_ms"] = deviation(values, all.mean(), 0) * 1e3;
     for (const int percent : {50, 90, 95, 99})
-      j["p" + std::to_string(percent) + "_" + name + "_ms"] = quantile(ordered, percent / 100.0) * 1e3;
+      j["p" + std::to_string(percent) + "_" + name + "_ms"] = all.quantile(percent / 100.0) * 1e3;
   };
   add("ttft", requests.ttft);
   add("tpot", requests.tpot);
@@ -139,15 +125,15 @@ ordered_json as_aiperf(const ordered_json& summary, const FinishedRequests& requ
   const auto record = [&](const char* name, const char* unit, const std::vector<double>& values,
                           double scale) {
     if (values.empty()) return;
-    const std::vector<double> ordered = sorted(values);
+    const Distribution all = distribution_of(values);
     ordered_json& stats = j[name];
     stats = {{"unit", unit},
-             {"avg", mean(values) * scale},
-             {"min", ordered.front() * scale},
-             {"max", ordered.back() * scale}};
+             {"avg", all.mean() * scale},
+             {"min", all.quantile(0) * scale},
+             {"max", all.max() * scale}};
     for (const int percent : {1, 5, 10, 25, 50, 75, 90, 95, 99})
-      stats["p" + std::to_string(percent)] = quantile(ordered, percent / 100.0) * scale;
-    stats["std"] = deviation(values, 1) * scale;
+      stats["p" + std::to_string(percent)] = all.quantile(percent / 100.0) * scale;
+    stats["std"] = deviation(values, all.mean(), 1) * scale;
     stats["count"] = values.size();
   };
   record("time_to_first_token", "ms", requests.ttft, 1e3);

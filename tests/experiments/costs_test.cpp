@@ -1,5 +1,6 @@
 #include "experiments/costs.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -120,6 +121,15 @@ TEST_CASE(
   CHECK(provided->capital_usd == Approx(16 * (42'000 - 4246) + capital));
   CHECK(provided->power.si == Approx(16 * (1384 - 95) + power));
   CHECK(s.costs.network_power(s.cluster.pools[0].shape.accelerator).si == 0);
+  // A rack's switches are in its accelerators' price, and are not paid for twice.
+  const Scenario rack = read_scenario(parse_config(test::with(test::with(topology, "rail-optimized", "nvl72"),
+                                                              "h100-sxm-80gb", "gb200-nvl72"),
+                                                   "test"),
+                                      "test");
+  const auto parts = parts_of(rack.placed.fabric);
+  const auto is_tray = [](const FabricPart& part) { return part.name == "NVLink switch tray"; };
+  CHECK(std::ranges::count_if(parts, is_tray) == 1);
+  CHECK(std::ranges::count_if(rack.costs.bill->parts, is_tray) == 0);
 }
 
 TEST_CASE("Costs that cannot be are refused with their place") {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "tests/experiments/program.hpp"
+#include "tests/experiments/studies.hpp"
 
 using namespace disagg::test;
 using nlohmann::json;
@@ -73,31 +74,23 @@ Counts check_trace(const json& timeline) {
 
 TEST_CASE(
     "In the timelines of all studies every begin has its end, flows arrive, and no batch overlaps the next") {
-  const std::set<std::string> incomplete{"common.json", "base.json"};
   Counts all;
   int runs = 0;
-  for (const auto& study : std::filesystem::directory_iterator(DISAGG_SOURCE_DIR "/experiments")) {
-    const std::string name = study.path().filename().string();
-    if (!study.is_directory() || name == "emulate_splitwise" || name == "report") continue;
-    for (const auto& entry : std::filesystem::directory_iterator(study)) {
-      const std::filesystem::path& file = entry.path();
-      if (file.extension() != ".json" || incomplete.contains(file.filename().string())) continue;
-      INFO(file);
-      const TemporaryFolder folder;
-      const Ended ended = call(folder, {"run", file.string(), "--set", "horizon.warm_up=0 s", "--set",
-                                        "horizon.measure=3 s", "--out", "results", "--timeline", "-q"});
-      if (ended.code == 2 && ended.err.find("there is no file") != std::string::npos)
-        continue;  // its trace is not here
-      INFO(ended.err);
-      CHECK(ended.code == 0);
-      if (ended.code != 0) continue;
-      CHECK(std::filesystem::file_size(folder / "results/timeline.json") < 50'000'000);
-      const Counts counts = check_trace(json::parse(read_text(folder / "results/timeline.json")));
-      all.slices += counts.slices;
-      all.nested += counts.nested;
-      all.flows += counts.flows;
-      ++runs;
-    }
+  for (const std::filesystem::path& file : study_scenarios()) {
+    INFO(file);
+    const TemporaryFolder folder;
+    const Ended ended = call(folder, {"run", file.string(), "--set", "horizon.warm_up=0 s", "--set",
+                                      "horizon.measure=3 s", "--out", "results", "--timeline", "-q"});
+    if (ended.code == 2 && ended.err.find("there is no file") != std::string::npos) continue;  // its trace
+    INFO(ended.err);
+    CHECK(ended.code == 0);
+    if (ended.code != 0) continue;
+    CHECK(std::filesystem::file_size(folder / "results/timeline.json") < 50'000'000);
+    const Counts counts = check_trace(json::parse(read_text(folder / "results/timeline.json")));
+    all.slices += counts.slices;
+    all.nested += counts.nested;
+    all.flows += counts.flows;
+    ++runs;
   }
   CHECK(runs > 20);
   CHECK(all.slices > 1000);
