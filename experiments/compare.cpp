@@ -226,6 +226,8 @@ Denominator matched_denominator(Match match) {
     case Match::cost:
     case Match::throughput:
       return {"/cost/usd_per_hour", " per dollar of ownership"};
+    case Match::rent:
+      return {"/cluster/rent_usd_per_hour", " per dollar of rent"};
     case Match::capital:
       return {"/cost/capital_usd", " per dollar of capital"};
     case Match::power:

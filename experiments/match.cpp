@@ -42,10 +42,17 @@ Budget budget(const Scenario& scenario, Match match) {
       b.per_replica.push_back(accelerators);
       continue;
     }
+    const auto missing = [&](std::string_view what, const std::string& field) {
+      return ConfigError("--match " + std::string(kMatchNames.at(static_cast<std::size_t>(match))) + ": '" +
+                         a.name + "' has no " + std::string(what) + "; " + how_to_give(a, field));
+    };
+    if (match == Match::rent) {
+      if (!a.rent) throw missing("rent", "\"rent\": \"... USD/h\"");
+      b.per_replica.push_back(accelerators * a.rent->si * 3600);
+      continue;
+    }
     if (!a.all_in_capital || !a.all_in_power)
-      throw ConfigError("--match " + std::string(kMatchNames.at(static_cast<std::size_t>(match))) + ": '" +
-                        a.name + "' has no all-in cost in the catalog; give it inline: {\"extends\": \"" +
-                        a.name + "\", \"all_in\": {\"capital\": \"... USD\", \"power\": \"... W\"}}");
+      throw missing("all-in cost", "\"all_in\": {\"capital\": \"... USD\", \"power\": \"... W\"}");
     const CostModel& costs = scenario.costs;
     Provision replica = *provision(costs, a, accelerators);
     // A network grows with the accelerators that it joins.
@@ -61,7 +68,7 @@ Budget budget(const Scenario& scenario, Match match) {
     }
     b.per_replica.push_back(of_match(costs, replica, match));
   }
-  if (match == Match::count || match == Match::none) return b;
+  if (match == Match::count || match == Match::rent || match == Match::none) return b;
   if (const auto whole = provision(scenario.costs, cluster))
     b.fixed = std::max(0.0, of_match(scenario.costs, *whole, match) - b.total());
   return b;

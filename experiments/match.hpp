@@ -11,13 +11,13 @@
 namespace disagg {
 
 // What two clusters are given alike before they are compared: nothing, or as many accelerators, as many USD
-// an hour (of owning them, at 80 % of the provisioned power), as much capital, or as much provisioned power;
-// or the load that they have to serve.
-enum class Match { none, count, cost, capital, power, throughput };
-inline constexpr std::array<std::string_view, 6> kMatchNames{"none",    "count", "cost",
+// an hour (of owning them, at 80 % of the provisioned power, or of renting the accelerators), as much
+// capital, or as much provisioned power; or the load that they have to serve.
+enum class Match { none, count, cost, rent, capital, power, throughput };
+inline constexpr std::array<std::string_view, 7> kMatchNames{"none",    "count", "cost",      "rent",
                                                              "capital", "power", "throughput"};
 // Those of them that a cluster takes, and that a search can minimise.
-inline constexpr std::array<std::string_view, 4> kBudgetNames{"count", "cost", "capital", "power"};
+inline constexpr std::array<std::string_view, 5> kBudgetNames{"count", "cost", "rent", "capital", "power"};
 // Precondition: one of kMatchNames.
 Match match_named(std::string_view name);
 
@@ -32,8 +32,8 @@ struct Budget {
   double of(const std::vector<std::int64_t>& counts) const;
   double total() const { return of(replicas); }
 };
-// Precondition: not Match::throughput. Throws ConfigError where the catalog has no cost or power of an
-// accelerator.
+// Precondition: not Match::throughput. Throws ConfigError where no cost, rent or power of an accelerator is
+// known.
 Budget budget(const Scenario& scenario, Match match);
 
 // Replicas in nearly the proportions of `budget`, at least one of each pool, whose budget is as near to

@@ -133,7 +133,8 @@ void read_pool_tiers(Reader& r, std::span<const MemoryTierSetup> tiers, PoolSetu
       pool.tiers, [&](std::uint32_t t) { return tiers[t].write != TierWrite::write_through; });
   if (std::holds_alternative<Demote>(pool.retention) && !has_outputs)
     r.fail("prefix_cache",
-           "contexts are to be demoted, but none of the pool's tiers is written back or on completion");
+           "contexts are to be demoted, but none of the pool's \"tiers\" has \"write\": \"write-back\" or "
+           "\"write-on-completion\"");
   std::string spills_to;
   if (const auto* swap = std::get_if<SwapOut>(&pool.spill)) spills_to = swap->tier;
   if (const auto* stream = std::get_if<StreamCold>(&pool.spill)) spills_to = stream->tier;

@@ -69,8 +69,10 @@ bool has_rates(Reader& r, const Accelerator& accelerator, const PrecisionPlan& p
   if (!accelerator.memory_bandwidth)
     missing += std::string(missing.empty() ? "" : " and ") + "memory bandwidth";
   if (missing.empty()) return true;
-  r.fail("accelerator", "'" + accelerator.name + "' has no published " + missing +
-                            "; give it inline: {\"extends\": \"" + accelerator.name + "\", ...}");
+  const std::string rate = accelerator.memory_bandwidth ? "\"peak\": {\"bf16\": \"... TFLOP/s\"}"
+                                                        : "\"memory\": {\"bandwidth\": \"... TB/s\"}";
+  r.fail("accelerator",
+         "'" + accelerator.name + "' has no published " + missing + "; " + how_to_give(accelerator, rate));
   return false;
 }
 
@@ -280,6 +282,12 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   if (!has_rates(r, *accelerator, pool.shape.precision) || !r.problems().empty()) return std::nullopt;
   pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
   assume(assumption(pool.service, pool.shape), assumptions);
+  const Precision weights = pool.shape.precision.weights;
+  if (bytes_per_element(weights) < 1.5 && weights != Precision::int4 &&
+      accelerator->peak(weights) == accelerator->bf16)
+    assume("'" + accelerator->name + "' has no rate of its own for " + std::string(name(weights)) +
+               ": products are computed at that of bf16",
+           assumptions);
   if (software.assumed) assume("software profile " + software.name + ": " + software.source, assumptions);
   return pool;
 }

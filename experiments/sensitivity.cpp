@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/figures.hpp"
+#include "experiments/points_table.hpp"
 #include "experiments/run.hpp"
 #include "experiments/scenario.hpp"
 #include "experiments/table.hpp"
@@ -109,7 +110,9 @@ Sensitivity sobol(const std::vector<std::string>& paths, std::size_t samples, st
                      .runs = figures.size(),
                      .mean = mean_of(both),
                      .variance = variance_of(both),
-                     .effects = {}};
+                     .effects = {},
+                     .saturated = 0,
+                     .middle = {}};
   const auto again = resamples(samples, seed);
   for (std::size_t i = 0; i < paths.size(); ++i) {
     const std::vector<double> of_ab = block(2 + i);
@@ -178,7 +181,9 @@ Sensitivity morris(const std::vector<std::string>& paths, std::size_t samples, s
                      .runs = figures.size(),
                      .mean = mean_of(figures),
                      .variance = variance_of(figures),
-                     .effects = {}};
+                     .effects = {},
+                     .saturated = 0,
+                     .middle = {}};
   const auto again = resamples(samples, seed);
   for (std::size_t i = 0; i < axes; ++i) {
     std::vector<double> sizes = effects[i];
@@ -219,7 +224,9 @@ Sensitivity tornado(const std::vector<std::string>& paths, const std::vector<dou
                      .runs = figures.size(),
                      .mean = figures[0],
                      .variance = 0,
-                     .effects = {}};
+                     .effects = {},
+                     .saturated = 0,
+                     .middle = {}};
   for (std::size_t i = 0; i < paths.size(); ++i) {
     AxisEffect effect;
     effect.path = paths[i];
@@ -243,6 +250,46 @@ std::vector<AxisEffect> ranked(const Sensitivity& sensitivity) {
     return size_of(sensitivity, a) > size_of(sensitivity, b);
   });
   return effects;
+}
+
+double error_of(const Sensitivity& s, const AxisEffect& e) {
+  return s.method == SensitivityMethod::sobol    ? e.total_error
+         : s.method == SensitivityMethod::morris ? e.mu_star_error
+                                                 : 0;
+}
+
+// What the ranking says, as far as its intervals allow. Precondition: `effects` is ranked.
+std::string finding(const Sensitivity& s, const std::vector<AxisEffect>& effects) {
+  const AxisEffect& first = effects.front();
+  const double size = size_of(s, first);
+  if (s.method == SensitivityMethod::sobol ? size <= 0 : is_noise(size, s.mean))
+    return "Nothing of this changes it.";
+  if (error_of(s, first) >= size)
+    return "What it hinges on these samples do not tell: take more (--samples).";
+  if (effects.size() > 1) {
+    const AxisEffect& second = effects[1];
+    if (size - size_of(s, second) < std::hypot(error_of(s, first), error_of(s, second)))
+      return "It hinges most on " + first.path + " or " + second.path +
+             ", which these samples do not tell apart.";
+  }
+  return "It hinges most on " + first.path + ".";
+}
+
+// Figures that the words of a name that is none may mean, for the end of a message: "; known: a b".
+std::string alike(const ordered_json& summary, std::string_view name) {
+  constexpr std::size_t kMost = 12;
+  std::vector<std::string> known;
+  for (const auto& [path, number] : numbers_of(summary)) known.push_back(path);
+  const std::vector<std::string_view> all(known.begin(), known.end());
+  std::string some;
+  std::size_t told = 0;
+  for (const std::string_view path : all) {
+    if (path.find(name) == std::string_view::npos || told++ >= kMost) continue;
+    some += " " + std::string(path);
+  }
+  if (told > 0) return "; there are" + some + (told > kMost ? " ..." : "");
+  const auto suggestion = nearest(name, all);
+  return suggestion ? "; did you mean '" + std::string(*suggestion) + "'?" : "";
 }
 
 std::string give_or_take(double value, double error) {
@@ -289,6 +336,7 @@ std::optional<Sensitivity> analyse_scenario(const SensitivityOptions& options, c
     load_scenario(options.scenario, overrides);
   }
   std::vector<double> figures(points.size());
+  std::size_t saturated = 0;
   const PointResults found = run_points(
       experiment, where,
       [&](std::size_t point) {
@@ -302,14 +350,20 @@ std::optional<Sensitivity> analyse_scenario(const SensitivityOptions& options, c
           if (result.code == exit_code::kNo) throw NoProgress(what);
           throw std::runtime_error(what);
         }
-        const auto figure = find_figure(ordered_json::parse(result.output), options.metric);
+        const ordered_json summary = ordered_json::parse(result.output);
+        const auto figure = find_figure(summary, options.metric);
         if (!figure)
           throw ConfigError("no figure of summary.json is named '" + options.metric +
-                            "', or it is empty, at " + at);
+                            "', or it is empty, at " + at + alike(summary, options.metric));
         figures[point] = *figure;
+        saturated += summary.at("metrics").at("saturated").get<bool>() ? 1 : 0;
       });
   if (found.results.size() < points.size()) return std::nullopt;
-  return analyse(experiment.design.paths, options.method, options.samples, kSeed, points, figures);
+  Sensitivity sensitivity =
+      analyse(experiment.design.paths, options.method, options.samples, kSeed, points, figures);
+  sensitivity.saturated = saturated;
+  if (options.method == SensitivityMethod::tornado) sensitivity.middle = experiment.design.told(0);
+  return sensitivity;
 }
 
 void print_sensitivity(const Sensitivity& s, const std::string& metric, std::ostream& out) {
@@ -336,13 +390,16 @@ void print_sensitivity(const Sensitivity& s, const std::string& metric, std::ost
   out << table << '\n' << "From " << s.runs << " runs. ";
   if (s.method != SensitivityMethod::tornado)
     out << metric << " has a mean of " << show_number(s.mean) << " and a standard deviation of "
-        << show_number(std::sqrt(s.variance)) << " over the ranges. ";
-  if (s.method == SensitivityMethod::sobol ? size_of(s, effects.front()) <= 0
-                                           : is_noise(size_of(s, effects.front()), s.mean)) {
-    out << "Nothing of this changes it.\n";
-  } else {
-    out << "It hinges most on " << effects.front().path << ".\n";
-  }
+        << show_number(is_noise(std::sqrt(s.variance), s.mean) ? 0 : std::sqrt(s.variance))
+        << " over the ranges. ";
+  else if (!s.middle.empty())
+    out << "In the middle, " << s.middle << ", " << metric << " is " << show_number(s.mean) << ". ";
+  out << finding(s, effects) << '\n';
+  if (s.saturated > 0)
+    out << (s.saturated == s.runs ? "All" : std::to_string(s.saturated))
+        << " of these runs are saturated: there "
+        << "the figure tells how long the run was, not how the cluster serves. Lower the load, or narrow the "
+           "ranges.\n";
 }
 
 ordered_json sensitivity_json(const Sensitivity& s, const std::string& metric) {
@@ -352,6 +409,7 @@ ordered_json sensitivity_json(const Sensitivity& s, const std::string& metric) {
                  {"runs", s.runs},
                  {"mean", s.mean},
                  {"variance", s.variance},
+                 {"saturated_runs", s.saturated},
                  {"effects", ordered_json::array()}};
   for (const AxisEffect& e : ranked(s)) {
     if (s.method == SensitivityMethod::sobol) {

@@ -36,6 +36,8 @@ struct Sensitivity {
   std::size_t runs = 0;
   double mean = 0, variance = 0;    // of the figure over the samples; of tornado: the middle, 0
   std::vector<AxisEffect> effects;  // [axis]
+  std::size_t saturated = 0;        // runs with more load than the cluster serves
+  std::string middle;               // of tornado: where the axes stand that do not move, "a=1, b=2"
 };
 
 // Where a method wants the figure. `samples`: of sobol, rows of each of two matrices (Saltelli et al.,

@@ -27,6 +27,9 @@ std::int64_t domain_on(const TopologyPolicy& topology, const Accelerator& accele
   return accelerator.scale_up_domain;
 }
 
+constexpr std::string_view kNic = "\"nic_bandwidth\": \"... GB/s\"";
+constexpr std::string_view kScaleUp = "\"scale_up\": {\"bandwidth\": \"... GB/s\", \"domain\": 8}";
+
 // Whether the accelerators have all links that replicas of this pool need.
 bool has_links(const TopologyPolicy& topology, const PoolSetup& pool, std::int64_t domain,
                const std::string& where, Reader& r) {
@@ -36,19 +39,21 @@ bool has_links(const TopologyPolicy& topology, const PoolSetup& pool, std::int64
   if (nics && width > domain && !accelerator.nic_bandwidth) {
     r.fail("pools", where + std::to_string(width) + " accelerators a stage exceed the scale-up domain of " +
                         std::to_string(domain) + ", and " + accelerator.name +
-                        " has no published NIC bandwidth to join several; give it inline");
+                        " has no published NIC bandwidth to join several; " + how_to_give(accelerator, kNic));
     return false;
   }
   if (width > 1 && !accelerator.scale_up_bandwidth) {
     r.fail("pools", where + accelerator.name +
                         " has no published scale-up bandwidth, which more than one accelerator a stage "
-                        "needs; give it inline");
+                        "needs; " +
+                        how_to_give(accelerator, kScaleUp));
     return false;
   }
   if (pool.shape.parallelism.pp > 1 && !accelerator.scale_up_bandwidth && !accelerator.nic_bandwidth) {
     r.fail("pools", where + accelerator.name +
                         " has neither a published scale-up nor NIC bandwidth, one of which the stages of a "
-                        "pipeline need; give it inline");
+                        "pipeline need; " +
+                        how_to_give(accelerator, kScaleUp));
     return false;
   }
   const bool hands_off = pool.role != Role::mixed || !std::holds_alternative<NvlinkHosts>(topology);
@@ -58,10 +63,9 @@ bool has_links(const TopologyPolicy& topology, const PoolSetup& pool, std::int64
     return false;
   }
   if (!nics && !accelerator.scale_up_bandwidth) {
-    r.fail("pools",
-           where + accelerator.name +
-               " has no published scale-up bandwidth, over which it reaches its host's port; give it "
-               "inline");
+    r.fail("pools", where + accelerator.name +
+                        " has no published scale-up bandwidth, over which it reaches its host's port; " +
+                        how_to_give(accelerator, kScaleUp));
     return false;
   }
   return true;

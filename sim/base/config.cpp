@@ -296,6 +296,20 @@ std::string_view kind_name(ConfigNode::Kind kind) {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
+// A path leads into what was written as a word. "router": "x" is short for {"kind": "x"}, the name of a chip
+// or an engine for {"extends": NAME}, and a model that is described is another than the one that was named.
+void lengthen(ConfigNode& node, std::string_view path) {
+  ConfigNode word = node;
+  node = {};
+  node.kind = ConfigNode::Kind::object;
+  node.where = word.where;
+  const std::string_view key = path.substr(path.rfind('.') + 1);
+  if (key == "model") return;
+  const std::string_view name = key == "accelerator" || key == "software" ? "extends" : "kind";
+  const Location where = word.where;
+  node.members.push_back({std::string(name), where, std::move(word), false});
+}
+
 }  // namespace
 
 std::string Location::text() const {
@@ -377,11 +391,7 @@ void override_config(ConfigNode& root, std::string_view assignment) {
     const std::string key(path.substr(i, end - i));
     if (key.empty()) throw ConfigError(origin + ": the path has an empty part");
     if (node->kind == ConfigNode::Kind::null) node->kind = ConfigNode::Kind::object;
-    if (node->kind == ConfigNode::Kind::string) {  // "router": "x" is short for {"kind": "x"}
-      ConfigNode kind = *node;
-      node->kind = ConfigNode::Kind::object;
-      node->members.push_back({"kind", kind.where, std::move(kind), false});
-    }
+    if (node->kind == ConfigNode::Kind::string) lengthen(*node, here);
     if (node->kind != ConfigNode::Kind::object)
       throw ConfigError(origin + ": " + here + " is " + std::string(kind_name(node->kind)) +
                         ", not an object");
@@ -470,6 +480,12 @@ std::optional<Reader> Reader::variant(std::string_view key, std::optional<std::s
     value->kind = ConfigNode::Kind::object;
     value->text.clear();
     value->members.push_back({"kind", word.where, std::move(word), false});
+  } else if (fallback_kind && value->kind == ConfigNode::Kind::object && value->find("kind") == nullptr) {
+    ConfigNode word;
+    word.kind = ConfigNode::Kind::string;
+    word.where = value->where;
+    word.text = *fallback_kind;
+    value->members.push_front({"kind", word.where, std::move(word), false});
   }
   return find_object(key);
 }

@@ -67,7 +67,9 @@ struct ConfigNode::Member {
 ConfigNode load_config(const std::filesystem::path& file);
 // The same for text that is not in a file of its own; `name` stands for the file in messages.
 ConfigNode parse_config(std::string_view text, std::string_view name);
-// Applies "cluster.pools[1].replicas=4". The value is JSON, or else a plain string. Throws ConfigError.
+// Applies "cluster.pools[1].replicas=4". The value is JSON, or else a plain string. A path may lead into what
+// is written as a word: "router.x" and "cluster.pools[0].accelerator.rent" work on {"kind": WORD} and
+// {"extends": WORD}. Throws ConfigError.
 void override_config(ConfigNode& root, std::string_view assignment);
 // `base` with `over` laid on top, as "extends" does.
 void merge_config(ConfigNode& base, ConfigNode over);
@@ -131,7 +133,8 @@ class Reader {
   std::optional<Reader> find_object(std::string_view key);  // the same, but may be missing
   // The same, but when missing it is empty and takes all its defaults.
   std::optional<Reader> object_or_empty(std::string_view key);
-  // An object that may also be written as a plain word, "least-tokens" for {"kind": "least-tokens"}.
+  // An object that may also be written as a plain word, "least-tokens" for {"kind": "least-tokens"}. Without
+  // "kind" it is of the fallback's.
   std::optional<Reader> variant(std::string_view key, std::optional<std::string_view> fallback_kind = {});
   std::vector<Reader> objects(std::string_view key, bool required = true);  // an array of objects
   std::vector<std::string> keys() const;                                    // of this object, in order

@@ -134,6 +134,11 @@ std::optional<double> parse_quantity(std::string_view text, std::span<const Unit
 }
 
 std::optional<std::string_view> nearest(std::string_view word, std::span<const std::string_view> known) {
+  // What somebody began to write, rather than misspelt.
+  constexpr std::size_t kTelling = 3;
+  if (word.size() >= kTelling)
+    for (const std::string_view candidate : known)
+      if (candidate.starts_with(word)) return candidate;
   std::optional<std::string_view> best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const std::string_view candidate : known) {

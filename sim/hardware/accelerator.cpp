@@ -428,6 +428,13 @@ std::optional<Accelerator> read_accelerator(Reader& r, std::string_view key) {
   return accelerator;
 }
 
+std::string how_to_give(const Accelerator& accelerator, std::string_view field) {
+  const bool is_row = accelerator.extends.empty() && find_accelerator(accelerator.name) != nullptr;
+  return "give " + (is_row
+                        ? "it inline: {\"extends\": \"" + accelerator.name + "\", " + std::string(field) + "}"
+                        : std::string(field) + " in its description");
+}
+
 std::optional<Link> read_link(Reader& r, std::string_view key, std::string_view fallback) {
   const auto name = r.get_or<std::string>(key, fallback);
   std::vector<std::string_view> known;

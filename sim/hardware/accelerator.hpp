@@ -147,6 +147,9 @@ MemoryCost read_memory_cost(Reader& r, MemoryCost otherwise = {});
 // may carry "extends": NAME to change some fields of a catalog row. Its "efficiency" may name the row that
 // lends its shares; without one the H100 does. Problems go to the reader.
 std::optional<Accelerator> read_accelerator(Reader& r, std::string_view key);
+// What to write for an accelerator that lacks `field` (as it stands in a scenario, with its value), for the
+// end of a message: in an object that extends the row of the catalog, or in its own description.
+std::string how_to_give(const Accelerator& accelerator, std::string_view field);
 // Reads `key` as the name of a link of the catalog that has a bandwidth.
 std::optional<Link> read_link(Reader& r, std::string_view key, std::string_view fallback);
 

@@ -66,7 +66,13 @@ TEST_CASE("An unknown kind lists the 2 known ones and makes nothing", "[one_of]"
   CHECK_FALSE(outcome.shape.has_value());
   CHECK(outcome.problems ==
         "shapes.json:1:20: shape.kind: 'circel' is unknown; known: circle square; did you mean 'circle'?");
-  CHECK(read_shape(R"({"shape": {}})").problems == "shapes.json:1:11: shape: 'kind' is missing");
+}
+
+TEST_CASE("An object without \"kind\" is of the fallback's, and keeps what it says", "[one_of]") {
+  CHECK(std::get<Square>(*read_shape(R"({"shape": {"side": 7}})").shape).side == 7);
+  CHECK(std::get<Square>(*read_shape(R"({"shape": {}})").shape).side == 1);
+  CHECK(read_shape(R"({"shape": {"radius": 7}})").problems ==
+        "shapes.json:1:12: shape: key 'radius' is unknown; known: kind side");
 }
 
 TEST_CASE("A key of another alternative is unknown", "[one_of]") {

@@ -127,6 +127,14 @@ TEST_CASE("The nearest word is at most 2 letters away, or a third of its length"
   CHECK(nearest("replica", {}) == std::nullopt);
 }
 
+TEST_CASE("A word that was begun means the first known one that begins so, before any that is near",
+          "[text]") {
+  const std::vector<std::string_view> known{"h20", "h100-sxm-80gb", "h100-nvl"};
+  CHECK(nearest("h100", known) == "h100-sxm-80gb");
+  CHECK(nearest("h10", known) == "h100-sxm-80gb");
+  CHECK(nearest("h2", known) == "h20");
+}
+
 TEST_CASE("An unknown word shows what is known, and a suggestion only when one is near", "[text]") {
   const std::vector<std::string_view> known{"fast", "faster"};
   CHECK(unknown_word("fastest", known) == "'fastest' is unknown; known: fast faster; did you mean 'faster'?");

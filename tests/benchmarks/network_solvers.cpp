@@ -45,7 +45,7 @@ Platform platform(bool fat_tree) {
   Platform p;
   p.endpoints = kHosts;
   const std::uint32_t links = 2 * kHosts + (fat_tree ? 2 * kLeaves * kSpines : 0);
-  for (std::uint32_t i = 0; i < links; ++i) p.links.push_back({"link-" + std::to_string(i), kPort});
+  for (std::uint32_t i = 0; i < links; ++i) p.links.push_back({"link-" + std::to_string(i), kPort, {}});
   auto random = random_stream(1, "routes");
   boost::random::uniform_int_distribution<std::uint32_t> host(0, kHosts - 1);
   std::set<std::pair<std::uint32_t, std::uint32_t>> pairs;

@@ -342,7 +342,8 @@ TEST_CASE("Clusters that cannot serve: 18 of them are refused with exactly these
                           R"("h20-sxm-96gb", "replicas": 2, "parallelism": { "tp": 16 })"),
        .error =
            "scenario.json:4:14: cluster.pools: pools[0] (gpu): 16 accelerators a stage exceed the scale-up "
-           "domain of 8, and h20-sxm-96gb has no published NIC bandwidth to join several; give it inline"},
+           "domain of 8, and h20-sxm-96gb has no published NIC bandwidth to join several; give it inline: "
+           "{\"extends\": \"h20-sxm-96gb\", \"nic_bandwidth\": \"... GB/s\"}"},
       {.name = "more pipeline stages than layers",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "parallelism": { "pp": 33 })"),
        .error = "scenario.json:5:86: cluster.pools[0].parallelism: pp 33 exceeds the 32 layers of "
@@ -350,12 +351,13 @@ TEST_CASE("Clusters that cannot serve: 18 of them are refused with exactly these
       {.name = "an accelerator without published rates",
        .scenario = change(R"("h100-sxm-80gb")", R"("rubin-cpx")"),
        .error = "scenario.json:5:39: cluster.pools[0].accelerator: 'rubin-cpx' has no published tensor rate; "
-                "give it inline: {\"extends\": \"rubin-cpx\", ...}"},
+                "give it inline: {\"extends\": \"rubin-cpx\", \"peak\": {\"bf16\": \"... TFLOP/s\"}}"},
       {.name = "an accelerator that publishes only the rate of its weights' format",
        .scenario = change(R"("h100-sxm-80gb")",
                           R"("rubin-cpx", "precision": { "weights": "nvfp4", "activations": "nvfp4" })"),
        .error = "scenario.json:5:39: cluster.pools[0].accelerator: 'rubin-cpx' has no published bf16 tensor "
-                "rate (attention runs at it); give it inline: {\"extends\": \"rubin-cpx\", ...}"},
+                "rate (attention runs at it); give it inline: {\"extends\": \"rubin-cpx\", \"peak\": "
+                "{\"bf16\": \"... TFLOP/s\"}}"},
       {.name = "prefill without decode",
        .scenario = change(R"("replicas": 2)", R"("replicas": 2, "role": "prefill")"),
        .error = "scenario.json:4:14: cluster.pools: there are prefill pools but no decode pool"},
@@ -395,7 +397,7 @@ TEST_CASE("Clusters that cannot serve: 18 of them are refused with exactly these
        .error = "scenario.json:5:52: cluster.pools[0].accelerator.extends: 'h100' is unknown; known: "
                 "a100-sxm-80gb h100-sxm-80gb h200-sxm-141gb h20-sxm-96gb b200-sxm gb200-nvl72 b300-sxm "
                 "gb300-nvl72 rubin-r200-nvl72 rubin-cpx mi300x mi355x gaudi3 tpu-v5p tpu-v6e tpu7x l40s "
-                "groq-lpu-v1 groq-3-lpu"},
+                "groq-lpu-v1 groq-3-lpu; did you mean 'h100-sxm-80gb'?"},
       {.name = "a model from a config.json of an unknown architecture",
        .scenario = change(R"("llama-3.1-8b")", R"({ "hf_config": "config.json" })"),
        .files = {{"config.json", "{ \"model_type\": \"gpt2\" }\n"}},

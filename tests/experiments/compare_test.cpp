@@ -108,7 +108,7 @@ TEST_CASE(
   const test::TemporaryFolder folder;
   test::write_text(folder / "a.json", pools(3, 2));
   test::write_text(folder / "b.json", pools(1, 5));
-  for (const std::string match : {"count", "cost", "capital", "power"}) {
+  for (const std::string match : {"count", "cost", "rent", "capital", "power"}) {
     INFO(match);
     const test::Ended ended =
         test::call(folder, {"compare", "a.json", "b.json", "--match", match, "--seeds", "3", "--json"});
@@ -119,6 +119,7 @@ TEST_CASE(
     const auto& a = j.at("baseline").at(0);
     const auto& b = j.at("candidates").at(0).at("summaries").at(0);
     const std::string pointer = match == "count"     ? "/cluster/accelerators"
+                                : match == "rent"    ? "/cluster/rent_usd_per_hour"
                                 : match == "capital" ? "/cost/capital_usd"
                                 : match == "power"   ? "/cost/provisioned_power_w"
                                                      : "/cost/usd_per_hour";
@@ -137,7 +138,9 @@ TEST_CASE(
   test::write_text(folder / "c.json", test::with(pools(1, 1), "h100-sxm-80gb", "l40s"));
   const test::Ended unpriced = test::call(folder, {"compare", "a.json", "c.json", "--match", "cost"});
   CHECK(unpriced.code == 2);
-  CHECK_THAT(unpriced.err, Catch::Contains("'l40s' has no all-in cost in the catalog"));
+  CHECK_THAT(
+      unpriced.err,
+      Catch::Contains("'l40s' has no all-in cost; give it inline: {\"extends\": \"l40s\", \"all_in\""));
 }
 
 TEST_CASE("The verdict says when a difference is not significant") {

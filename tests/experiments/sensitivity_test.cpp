@@ -5,6 +5,8 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <numbers>
+#include <sstream>
+#include <tuple>
 
 #include "sim/base/config.hpp"
 #include "tests/experiments/program.hpp"
@@ -135,4 +137,49 @@ TEST_CASE(
       test::call(folder, {"sensitivity", "s.json", "--metric", "metrics.nothing", "--axis", "seed=1..9:int"});
   CHECK(absent.code == 2);
   CHECK_THAT(absent.err, Catch::Contains("no figure of summary.json is named 'metrics.nothing'"));
+  const test::Ended begun =
+      test::call(folder, {"sensitivity", "s.json", "--metric", "tpot", "--axis", "seed=1..9:int"});
+  CHECK_THAT(begun.err, Catch::Contains("; there are metrics.tpot_ms.mean metrics.tpot_ms.p50"));
+  const test::Ended tornado =
+      test::call(folder, {"sensitivity", "s.json", "--metric", "metrics.tpot_ms.mean", "--method", "tornado",
+                          "--axis", "cluster.pools[0].software.decode_scale=1..2", "--axis",
+                          "cluster.pools[0].accelerator.memory.bandwidth=2 TB/s..4 TB/s", "--axis",
+                          "cluster.topology.nic_efficiency=0.5..1"});
+  INFO(tornado.err);
+  REQUIRE(tornado.code == 0);
+  CHECK_THAT(tornado.out, Catch::Contains("In the middle, cluster.pools[0].software.decode_scale=1.5, "
+                                          "cluster.pools[0].accelerator.memory.bandwidth=3 TB/s, "
+                                          "cluster.topology.nic_efficiency=0.75, metrics.tpot_ms.mean is ") &&
+                              Catch::Contains("It hinges most on cluster.pools[0].software.decode_scale."));
+}
+
+TEST_CASE("A ranking claims no more than its intervals allow, and tells of runs that were overloaded") {
+  const auto told = [](double first, double first_error, double second, double second_error,
+                       std::size_t saturated) {
+    Sensitivity s{.method = SensitivityMethod::sobol,
+                  .runs = 40,
+                  .mean = 10,
+                  .variance = 4,
+                  .effects = {},
+                  .saturated = saturated,
+                  .middle = {}};
+    for (const auto& [path, total, error] :
+         {std::tuple{"a", first, first_error}, std::tuple{"b", second, second_error}}) {
+      AxisEffect effect;
+      effect.path = path;
+      effect.total = total;
+      effect.total_error = error;
+      s.effects.push_back(effect);
+    }
+    std::ostringstream out;
+    print_sensitivity(s, "metrics.x", out);
+    return out.str();
+  };
+  CHECK_THAT(told(0.8, 0.1, 0.2, 0.1, 0),
+             Catch::Contains("It hinges most on a.\n") && !Catch::Contains("saturated"));
+  CHECK_THAT(told(0.5, 0.2, 0.4, 0.2, 0),
+             Catch::Contains("It hinges most on a or b, which these samples do not tell apart."));
+  CHECK_THAT(told(0.77, 1.2, 0.1, 0.2, 0), Catch::Contains("these samples do not tell"));
+  CHECK_THAT(told(0, 0, 0, 0, 0), Catch::Contains("Nothing of this changes it."));
+  CHECK_THAT(told(0.8, 0.1, 0.2, 0.1, 12), Catch::Contains("12 of these runs are saturated"));
 }

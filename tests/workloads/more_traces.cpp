@@ -178,17 +178,19 @@ TEST_CASE("BurstGPT rows are requests of two kinds, and failed ones are left out
 
 TEST_CASE("Broken BurstGPT traces are refused with file, line and reason", "[workloads]") {
   const std::string good = "5,ChatGPT,472,18,490,Conversation log\n";
-  check_refused("burstgpt", {{kBurstHeader, "FILE: has a header but no requests"},
-                             {kBurstHeader + good + "4,ChatGPT,1,1,2,API log\n",
-                              "FILE:3: Timestamp 4 is earlier than 5 of a row before"},
-                             {kBurstHeader + "5,ChatGPT,472,18,491,API log\n",
-                              "FILE:2: Total tokens is 491, expects 490, the sum of request and response"},
-                             {kBurstHeader + "5,ChatGPT,0,18,18,API log\n",
-                              "FILE:2: Request tokens is 0 of a request with a response"},
-                             {kBurstHeader + "5,ChatGPT,1,1,2,API\n",
-                              "FILE:2: Log Type 'API' is unknown; known: Conversation log API log"},
-                             {kBurstHeader + "-5,ChatGPT,1,1,2,API log\n",
-                              "FILE:2: Timestamp is '-5', expects seconds from 0 to 1e09"}});
+  check_refused(
+      "burstgpt",
+      {{kBurstHeader, "FILE: has a header but no requests"},
+       {kBurstHeader + good + "4,ChatGPT,1,1,2,API log\n",
+        "FILE:3: Timestamp 4 is earlier than 5 of a row before"},
+       {kBurstHeader + "5,ChatGPT,472,18,491,API log\n",
+        "FILE:2: Total tokens is 491, expects 490, the sum of request and response"},
+       {kBurstHeader + "5,ChatGPT,0,18,18,API log\n",
+        "FILE:2: Request tokens is 0 of a request with a response"},
+       {kBurstHeader + "5,ChatGPT,1,1,2,API\n",
+        "FILE:2: Log Type 'API' is unknown; known: Conversation log API log; did you mean 'API log'?"},
+       {kBurstHeader + "-5,ChatGPT,1,1,2,API log\n",
+        "FILE:2: Timestamp is '-5', expects seconds from 0 to 1e09"}});
 }
 
 TEST_CASE("LLMServingSim lines are requests, or sessions whose tools run behind each call", "[workloads]") {
