@@ -1,13 +1,11 @@
 #include "experiments/report.hpp"
 
-#include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <sstream>
-#include <utility>
 
 #include "experiments/compare.hpp"
 #include "experiments/points_table.hpp"
+#include "experiments/report_tables.hpp"
 #include "experiments/run_folder.hpp"
 #include "report_page.hpp"
 #include "sim/base/config.hpp"
@@ -18,7 +16,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::size_t kMostLinks = 1000;
 constexpr std::string_view kPlaceholder = "{{DATA}}";
 
 std::string read_file(const std::filesystem::path& file) {
@@ -32,23 +29,6 @@ ordered_json read_json(const std::filesystem::path& file) {
   } catch (const ordered_json::parse_error& error) {
     throw ConfigError(file.string() + ": is not the JSON that disagg wrote: " + error.what());
   }
-}
-
-// The rows of links.csv that end with the highest loads, in their order.
-std::string most_loaded(const std::string& links) {
-  std::istringstream in(links);
-  std::string header;
-  std::getline(in, header);
-  std::vector<std::pair<double, std::string>> rows;
-  for (std::string line; std::getline(in, line);) {
-    const std::size_t comma = line.rfind(',');
-    if (comma != std::string::npos) rows.emplace_back(std::strtod(line.c_str() + comma + 1, nullptr), line);
-  }
-  if (rows.size() <= kMostLinks) return links;
-  std::ranges::stable_sort(rows, std::ranges::greater{}, &std::pair<double, std::string>::first);
-  std::string text = header + "\n";
-  for (std::size_t i = 0; i < kMostLinks; ++i) text += rows[i].second + "\n";
-  return text;
 }
 
 bool is_run(const std::filesystem::path& folder) {
@@ -96,7 +76,12 @@ ordered_json read_run_folder(const std::filesystem::path& folder) {
   run["summary"] = std::move(summary);
   run["timeseries"] = read_file(folder / "timeseries.csv");
   run["replicas"] = read_file(folder / "replicas.csv");
-  run["links"] = most_loaded(read_file(folder / "links.csv"));
+  const std::string links = most_loaded_links(read_file(folder / "links.csv"));
+  run["links"] = links;
+  run["link_series"] = rows_of_links(read_file(folder / "link_series.csv"), links);
+  run["flows"] = rows_of_links(read_file(folder / "link_flows.csv"), links);
+  run["replica_series"] = grouped_replicas(read_file(folder / "replica_series.csv"));
+  run["tier_series"] = read_file(folder / "tier_series.csv");
   run["distributions"] = read_file(folder / "distributions.csv");
   return run;
 }

@@ -19,7 +19,9 @@ struct Report {
 };
 
 // A folder of `disagg run --out`: its summary, and as text what was written of time, replicas, links and
-// distributions. Of links the 1,000 most loaded. Throws ConfigError when it holds no summary.
+// A folder of `disagg run --out`: its summary, and as text what was written of time, replicas, tiers, links
+// and distributions, as far as report_tables.hpp keeps it. What older folders lack is empty. Throws
+// ConfigError when it holds no summary.
 nlohmann::ordered_json read_run_folder(const std::filesystem::path& folder);
 
 // What can be told of folders of results: of one run, of one comparison, or of several runs against the

@@ -6,7 +6,9 @@
 #include "experiments/end_of_run.hpp"
 #include "experiments/feeder.hpp"
 #include "experiments/interrupt.hpp"
+#include "experiments/link_loads.hpp"
 #include "experiments/metrics.hpp"
+#include "experiments/part_series.hpp"
 #include "experiments/run_folder.hpp"
 #include "experiments/summary.hpp"
 #include "experiments/time_series.hpp"
@@ -52,6 +54,9 @@ class Recorder final : public RecordSink {
   void span(const SpanRecord& span) override {
     if (timeline_) timeline_->add(span);
   }
+  void stretch(const StretchRecord& stretch) override {
+    if (timeline_) timeline_->add(stretch);
+  }
 
   void session(const SessionRecord& s) {
     session_metrics_.add(s);
@@ -60,11 +65,35 @@ class Recorder final : public RecordSink {
     write(s);
   }
 
+  void name_parts(const Cluster& cluster) {
+    if (!timeline_) return;
+    for (std::uint32_t i = 0; i < cluster.replicas().size(); ++i)
+      timeline_->name_replica(ReplicaId{i}, cluster.name(ReplicaId{i}));
+    if (cluster.tiers() == nullptr) return;
+    for (const MemoryTierSetup& tier : cluster.tiers()->tiers()) timeline_->name_tier(tier.name);
+  }
+  // Precondition: the cluster is settled at `now`.
+  void sample(Seconds now, const Cluster& cluster) {
+    if (!timeline_) return;
+    for (std::uint32_t i = 0; i < cluster.replicas().size(); ++i) {
+      const Replica& replica = *cluster.replicas()[i];
+      timeline_->counters(now, ReplicaId{i}, replica.waiting(), replica.running(), replica.kv_occupancy());
+    }
+    if (cluster.tiers() == nullptr) return;
+    for (std::uint32_t t = 0; t < cluster.tiers()->tiers().size(); ++t) {
+      const auto total = static_cast<double>(cluster.tiers()->total_blocks(t));
+      if (total > 0)
+        timeline_->add_tier(now, t, static_cast<double>(cluster.tiers()->used_blocks(t)) / total);
+    }
+  }
+  void links(const Platform& platform, const LinkLoads& loads, Seconds ended) {
+    if (timeline_) timeline_->add_links(platform, loads, ended);
+  }
+
   const Metrics& metrics() const { return metrics_; }
   const std::vector<Metrics>& by_kind() const { return by_kind_; }
   const SessionMetrics& sessions() const { return session_metrics_; }
   std::int64_t ended() const { return ended_; }
-  Timeline* timeline() { return timeline_ ? &*timeline_ : nullptr; }
   std::string distributions_csv() const {
     std::string text = "kind,metric,share,value\n" + metrics_.distributions_csv("all");
     text += session_metrics_.distributions_csv();
@@ -168,13 +197,6 @@ bool cannot_attain_in_window(double share, const Metrics& metrics, std::int64_t 
   return static_cast<double>(metrics.judged() - metrics.good()) > (1 - share) * total;
 }
 
-std::string replica_name(const Cluster& cluster, std::uint32_t replica) {
-  const PoolId pool = cluster.pool_of(ReplicaId{replica});
-  std::uint32_t first = replica;
-  while (first > 0 && cluster.pool_of(ReplicaId{first - 1}) == pool) --first;
-  return cluster.pools()[pool.index].name + "[" + std::to_string(replica - first) + "]";
-}
-
 std::string replicas_csv(const Cluster& cluster, const std::vector<ReplicaUsage>& usage, Seconds time) {
   std::string text = "replica,pool,utilization";
   for (const std::string_view regime : kRegimeNames) text += "," + std::string(regime) + "_s";
@@ -184,8 +206,8 @@ std::string replicas_csv(const Cluster& cluster, const std::vector<ReplicaUsage>
   const auto per = [](double part, double whole) { return show_exact(whole > 0 ? part / whole : 0); };
   for (std::uint32_t i = 0; i < usage.size(); ++i) {
     const ReplicaUsage& u = usage[i];
-    text += replica_name(cluster, i) + "," + cluster.pools()[cluster.pool_of(ReplicaId{i}).index].name + "," +
-            per(u.busy.si, time.si);
+    text += cluster.name(ReplicaId{i}) + "," + cluster.pools()[cluster.pool_of(ReplicaId{i}).index].name +
+            "," + per(u.busy.si, time.si);
     for (const Seconds s : u.regimes) text += "," + show_exact(s.si);
     text += "," + std::to_string(u.prefill_tokens) + "," + std::to_string(u.decode_tokens) + "," +
             std::to_string(u.steps) + "," + per(u.sequence_steps, static_cast<double>(u.decode_steps)) + "," +
@@ -221,9 +243,7 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   scenario.cluster.priorities = scenario.priorities.of(source->kinds());
   Cluster cluster(std::move(scenario.cluster), simulation, recorder);
   scenario.cluster.seed = cluster.seed();
-  if (Timeline* timeline = recorder.timeline())
-    for (std::uint32_t i = 0; i < cluster.replicas().size(); ++i)
-      timeline->name_replica(ReplicaId{i}, replica_name(cluster, i));
+  recorder.name_parts(cluster);
   const Feeder feeder(*source, scenario.horizon.end(), simulation, cluster,
                       [&](const SessionRecord& session) { recorder.session(session); });
   std::optional<LinkFailures> failures;
@@ -239,6 +259,9 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   std::vector<TierUsage> tiers_at_warm_up(tiers);
   bool warm = scenario.horizon.warm_up == Seconds{0};
   TimeSeries series;
+  PartSeries parts;
+  LinkLoads link_loads(simulation.platform());
+  if (folder) simulation.on_transfer_ended([&](const TransferRecord& transfer) { link_loads.add(transfer); });
   std::uint32_t events = 0;
   std::int64_t arrived_at_warm_up = 0;
   bool abandoned = false;
@@ -257,13 +280,14 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       for (std::size_t t = 0; t < tiers; ++t) tiers_at_warm_up[t] = cluster.tiers()->usage(t);
       warm = true;
     }
-    while (series.next_date() <= next) {
-      simulation.pass_to(series.next_date());
+    while (true) {
+      const Seconds due = folder ? std::min(series.next_date(), parts.next_date()) : series.next_date();
+      if (due > next) break;
+      simulation.pass_to(due);
       cluster.settle();
-      if (Timeline* timeline = recorder.timeline())
-        for (std::uint32_t i = 0; i < replicas; ++i)
-          timeline->counters(simulation.now(), ReplicaId{i}, cluster.replicas()[i]->waiting(),
-                             cluster.replicas()[i]->running(), cluster.replicas()[i]->kv_occupancy());
+      if (folder && parts.next_date() <= due) parts.sample(cluster);
+      if (series.next_date() > due) continue;
+      recorder.sample(simulation.now(), cluster);
       series.sample(cluster, simulation);
     }
     if (++events % 1024 != 0) return false;
@@ -288,6 +312,8 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   cluster.settle();
   if (!abandoned) cluster.expect_empty();
   series.finish(cluster, simulation);
+  parts.finish(simulation.now(), cluster);
+  recorder.links(simulation.platform(), link_loads, simulation.now());
 
   RunFacts facts{
       .scenario = scenario,
@@ -329,6 +355,10 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
                   replicas_csv(cluster, facts.usage, facts.measured_to - facts.measured_from));
     folder->write("links.csv",
                   links_csv(simulation.platform(), facts.links, facts.measured_to - facts.measured_from));
+    folder->write("replica_series.csv", parts.replicas_csv(cluster));
+    if (cluster.tiers() != nullptr) folder->write("tier_series.csv", parts.tiers_csv(cluster));
+    folder->write("link_series.csv", link_loads.series_csv(simulation.now()));
+    folder->write("link_flows.csv", link_loads.flows_csv());
     folder->write("summary.json", summary.dump(2) + "\n");
     folder->commit();
   }

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 // What runs write. A folder with anything else in it is somebody's own and is never replaced.
 constexpr auto kOurs = std::to_array<std::string_view>(
     {"summary.json", "scenario.json", "requests.csv", "sessions.csv", "timeseries.csv", "replicas.csv",
-     "links.csv", "distributions.csv", "timeline.json", "report.html"});
+     "links.csv", "replica_series.csv", "tier_series.csv", "link_series.csv", "link_flows.csv",
+     "distributions.csv", "timeline.json", "report.html"});
 
 bool replaceable(const fs::path& folder) {
   std::error_code error;

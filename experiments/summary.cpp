@@ -62,6 +62,17 @@ ordered_json pool_json(const PoolSetup& pool, const TransformerWork& work, const
   j["mbu"] = ratio((u.prefill.bytes + u.decode.bytes).si, (bandwidth * t.time).si);
   j["ridge_flop_per_byte"] = ridge;
   j["prefill"] = phase_json(u.prefill, u.prefill_tokens, ridge);
+  // What a replica can hold: the weights and all its KV blocks.
+  const Bytes room =
+      work.capacity_footprint(0, 1) +
+      work.resident_kv_bytes_per_token() *
+          static_cast<double>(pool.kv_blocks * pool.block_tokens * pool.shape.parallelism.dp_attention);
+  // Of the mean prompt, as if one were computed at a time.
+  if (u.prefill_tokens > 0 && u.prompts > 0) {
+    const double prompt = static_cast<double>(u.prompt_tokens) / static_cast<double>(u.prompts);
+    j["prefill"]["cf_bytes_per_request"] = work.capacity_footprint(prompt, 1).si;
+    j["prefill"]["memory_bytes_per_request"] = room.si;
+  }
   j["decode"] = phase_json(u.decode, u.decode_tokens, ridge);
   const double batch = u.decode_steps > 0 ? u.sequence_steps / static_cast<double>(u.decode_steps) : 0;
   j["mean_batch"] = ratio(u.sequence_steps, static_cast<double>(u.decode_steps));
@@ -69,6 +80,10 @@ ordered_json pool_json(const PoolSetup& pool, const TransformerWork& work, const
   if (batch > 0) {
     const double context = u.context_steps / u.sequence_steps;
     j["mean_context_tokens"] = context;
+    if (u.decode_tokens > 0) {
+      j["decode"]["cf_bytes_per_request"] = work.capacity_footprint(context, batch).si;
+      j["decode"]["memory_bytes_per_request"] = room.si / batch;
+    }
     j["cf_bytes_per_request"] = work.capacity_footprint(context, batch).si;
     j["cf_kv_bytes_per_request"] = (work.resident_kv_bytes_per_token() * context).si;
   }
@@ -375,6 +390,23 @@ ordered_json links_json(const RunFacts& facts) {
   return j;
 }
 
+// Of the workload, and of what is not told because something is not known of an accelerator.
+std::vector<std::string> notes_of(const RunFacts& facts) {
+  std::vector<std::string> notes = facts.notes;
+  const auto note = [&](const std::string& text) {
+    if (std::ranges::find(notes, text) == notes.end()) notes.push_back(text);
+  };
+  for (const PoolSetup& pool : facts.cluster.pools()) {
+    const Accelerator& a = pool.shape.accelerator;
+    const std::string of = " is told: of '" + a.name + "' nothing is known of ";
+    if (!a.rent) note("no rent" + of + "its \"rent\".");
+    if (!a.all_in_capital || !a.all_in_power)
+      note("no cost of ownership" + of + "\"all_in\" capital and power.");
+    if (!a.tdp) note("no energy" + of + "\"power\", \"tdp\".");
+  }
+  return notes;
+}
+
 }  // namespace
 
 std::optional<double> dollars_per_hour(const std::vector<PoolSetup>& pools) {
@@ -474,7 +506,7 @@ ordered_json summarise(const RunFacts& facts) {
                      {"first_token", "emitted when the prefill ends, before the KV hand-off"},
                      {"datasheets", sources},
                      {"assumed", assumed},
-                     {"notes", facts.notes}};
+                     {"notes", notes_of(facts)}};
   return j;
 }
 

@@ -20,31 +20,18 @@ TimeSeries::Sample TimeSeries::state(Seconds time, const Cluster& cluster, const
     state.kv_occupancy += replica.kv_occupancy() / static_cast<double>(cluster.pools()[pool].replicas);
     state.prefill_tokens += replica.usage().prefill_tokens;
     state.decode_tokens += replica.usage().decode_tokens;
+    state.cached_tokens += replica.usage().cached_tokens;
+    state.evicted_blocks += replica.usage().evicted_blocks;
+    state.preemptions += replica.usage().preemptions;
     state.energy += replica.energy();
   }
   return sample;
 }
 
-void TimeSeries::finish(const Cluster& cluster, const Simulation& simulation) {
-  if (samples_.empty() || samples_.back().time < simulation.now())
-    samples_.push_back(state(simulation.now(), cluster, simulation));
-}
-
-void TimeSeries::sample(const Cluster& cluster, const Simulation& simulation) {
-  samples_.push_back(state(next_, cluster, simulation));
-  if (samples_.size() >= kMostSamples) {
-    for (std::size_t i = 1; 2 * i < samples_.size(); ++i) samples_[i] = std::move(samples_[2 * i]);
-    samples_.resize((samples_.size() + 1) / 2);
-    interval_ *= 2;
-    next_ = samples_.back().time;
-  }
-  next_ += interval_;
-}
-
 std::vector<QueueSample> TimeSeries::queue() const {
   std::vector<QueueSample> queue;
-  queue.reserve(samples_.size());
-  for (const Sample& sample : samples_) {
+  queue.reserve(samples_.all().size());
+  for (const Sample& sample : samples_.all()) {
     std::int64_t waiting = 0;
     for (const PoolState& pool : sample.pools) waiting += pool.waiting;
     queue.push_back({.time = sample.time,
@@ -55,13 +42,14 @@ std::vector<QueueSample> TimeSeries::queue() const {
 }
 
 Watts TimeSeries::peak_power(Seconds from) const {
+  const std::vector<Sample>& samples = samples_.all();
   Watts peak{};
-  for (std::size_t i = 1; i < samples_.size(); ++i) {
-    const Seconds passed = samples_[i].time - samples_[i - 1].time;
-    if (samples_[i - 1].time < from || passed <= Seconds{0}) continue;
+  for (std::size_t i = 1; i < samples.size(); ++i) {
+    const Seconds passed = samples[i].time - samples[i - 1].time;
+    if (samples[i - 1].time < from || passed <= Seconds{0}) continue;
     Joules drawn{};
-    for (std::size_t p = 0; p < samples_[i].pools.size(); ++p)
-      drawn += samples_[i].pools[p].energy - samples_[i - 1].pools[p].energy;
+    for (std::size_t p = 0; p < samples[i].pools.size(); ++p)
+      drawn += samples[i].pools[p].energy - samples[i - 1].pools[p].energy;
     peak = std::max(peak, drawn / passed);
   }
   return peak;
@@ -69,19 +57,22 @@ Watts TimeSeries::peak_power(Seconds from) const {
 
 std::string TimeSeries::csv(const Cluster& cluster) const {
   std::string text =
-      "time_s,pool,waiting,running,kv_occupancy,prefill_tokens,decode_tokens,kv_flows,power_w\n";
-  for (std::size_t i = 0; i < samples_.size(); ++i) {
-    const Sample& sample = samples_[i];
+      "time_s,pool,waiting,running,kv_occupancy,prefill_tokens,decode_tokens,kv_flows,power_w,cached_tokens,"
+      "evicted_blocks,preemptions\n";
+  const std::vector<Sample>& samples = samples_.all();
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const Sample& sample = samples[i];
     for (std::size_t p = 0; p < sample.pools.size(); ++p) {
       const PoolState& s = sample.pools[p];
       // Of the accelerators, on the mean since the sample before.
-      const Seconds passed = i > 0 ? sample.time - samples_[i - 1].time : Seconds{};
-      const Watts power =
-          passed > Seconds{} ? (s.energy - samples_[i - 1].pools[p].energy) / passed : Watts{};
+      const Seconds passed = i > 0 ? sample.time - samples[i - 1].time : Seconds{};
+      const Watts power = passed > Seconds{} ? (s.energy - samples[i - 1].pools[p].energy) / passed : Watts{};
       text += show_exact(sample.time.si) + "," + cluster.pools()[p].name + "," + std::to_string(s.waiting) +
               "," + std::to_string(s.running) + "," + show_exact(s.kv_occupancy) + "," +
               std::to_string(s.prefill_tokens) + "," + std::to_string(s.decode_tokens) + "," +
-              std::to_string(sample.flows) + "," + show_exact(power.si) + "\n";
+              std::to_string(sample.flows) + "," + show_exact(power.si) + "," +
+              std::to_string(s.cached_tokens) + "," + std::to_string(s.evicted_blocks) + "," +
+              std::to_string(s.preemptions) + "\n";
     }
   }
   return text;

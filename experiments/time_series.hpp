@@ -4,22 +4,26 @@
 #include <string>
 #include <vector>
 
+#include "experiments/even_samples.hpp"
 #include "experiments/saturation.hpp"
 #include "sim/serving/cluster.hpp"
 
 namespace disagg {
 
-// The state of every pool at even intervals. When kMostSamples are kept, every other one is dropped and the
-// interval doubled, so a run of any length has between half of that and all of it.
+// The state of every pool at even intervals.
 class TimeSeries {
  public:
   static constexpr std::size_t kMostSamples = 500;
 
-  Seconds next_date() const { return next_; }
+  Seconds next_date() const { return samples_.next_date(); }
   // Precondition: the cluster is settled at next_date().
-  void sample(const Cluster& cluster, const Simulation& simulation);
+  void sample(const Cluster& cluster, const Simulation& simulation) {
+    samples_.add(state(next_date(), cluster, simulation));
+  }
   // Adds the state at the end of the run.
-  void finish(const Cluster& cluster, const Simulation& simulation);
+  void finish(const Cluster& cluster, const Simulation& simulation) {
+    samples_.add_last(state(simulation.now(), cluster, simulation));
+  }
   std::string csv(const Cluster& cluster) const;
   std::vector<QueueSample> queue() const;  // of all pools together
   // The highest mean power of all accelerators over an interval that begins at `from` or later.
@@ -29,8 +33,12 @@ class TimeSeries {
   struct PoolState {
     std::int64_t waiting = 0, running = 0;
     double kv_occupancy = 0;
-    TokenCount prefill_tokens = 0, decode_tokens = 0;  // since the start
-    Joules energy{};                                   // of the accelerators, since the start
+    // Since the start:
+    TokenCount prefill_tokens = 0, decode_tokens = 0;
+    TokenCount cached_tokens = 0;  // of prompts, found in the replicas' own memory
+    BlockCount evicted_blocks = 0;
+    std::int64_t preemptions = 0;
+    Joules energy{};  // of the accelerators
   };
   struct Sample {
     Seconds time{};
@@ -40,9 +48,7 @@ class TimeSeries {
   };
   static Sample state(Seconds time, const Cluster& cluster, const Simulation& simulation);
 
-  std::vector<Sample> samples_;
-  Seconds interval_{0.2};
-  Seconds next_{};
+  EvenSamples<Sample, kMostSamples> samples_;
 };
 
 }  // namespace disagg

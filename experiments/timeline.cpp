@@ -1,6 +1,8 @@
 #include "experiments/timeline.hpp"
 
+#include <algorithm>
 #include <array>
+#include <numeric>
 #include <string_view>
 #include <utility>
 
@@ -11,7 +13,8 @@ namespace disagg {
 namespace {
 
 std::string micros(Seconds t) { return show_exact(t.si * 1e6); }
-// Process 0 would be hidden by some viewers, and 1 holds the requests.
+// Process 0 would be hidden by some viewers, and 1 holds the requests. After them come the replicas, the
+// tiers and, last, the links.
 std::string process(ReplicaId id) { return std::to_string(id.index + 2); }
 
 }  // namespace
@@ -32,6 +35,17 @@ void Timeline::name_replica(ReplicaId id, const std::string& name) {
           << name << "\"}}";
   event() << R"({"ph":"M","name":"thread_name","pid":)" << process(id)
           << R"(,"tid":0,"args":{"name":"batch"}})";
+  ++replicas_;
+}
+
+void Timeline::name_tier(const std::string& name) {
+  event() << R"({"ph":"M","name":"process_name","pid":)" << process_of_tier(lanes_.size())
+          << R"(,"tid":0,"args":{"name":"memory )" << name << "\"}}";
+  lanes_.emplace_back();
+}
+
+std::string Timeline::process_of_tier(std::size_t tier) const {
+  return std::to_string(replicas_ + 2 + static_cast<std::int64_t>(tier));
 }
 
 void Timeline::add(const SpanRecord& span) {
@@ -64,6 +78,8 @@ void Timeline::add(const RequestRecord& r) {
   slice("prefill", r.first_scheduled, r.prefill_end, "");
   if (r.decode_replica != r.prefill_replica) {
     slice("hand-off", r.prefill_end, std::max(r.hand_off_end, r.prefill_end), "");
+    if (r.room_found > r.prefill_end && r.room_found <= r.hand_off_end)
+      slice("wait for room", r.prefill_end, r.room_found, "");
     const std::string flow = R"(,"name":"KV cache","cat":"hand-off","id":)" + std::to_string(r.id);
     event() << R"({"ph":"s")" << flow << R"(,"pid":)" << process(r.prefill_replica) << R"(,"tid":0,"ts":)"
             << micros(r.prefill_end) << '}';
@@ -71,6 +87,68 @@ void Timeline::add(const RequestRecord& r) {
             << R"(,"tid":0,"ts":)" << micros(std::max(r.hand_off_end, r.prefill_end)) << '}';
   }
   if (r.output_tokens > 1) slice("decode", std::max(r.hand_off_end, r.prefill_end), r.last_token, "");
+}
+
+void Timeline::add(const StretchRecord& stretch) {
+  if (!room()) {
+    cut_ = true;
+    return;
+  }
+  const std::string id = std::to_string(++stretches_);
+  const std::string start = micros(stretch.start);
+  const std::string end = micros(stretch.end);
+  const std::string name = stretch.kind == StretchKind::fetch ? "fetch" : "stall";
+  const std::string life =
+      R"(,"name":")" + name + R"(","cat":"stretch","id":)" + id + R"(,"pid":1,"tid":0,"ts":)";
+  event() << R"({"ph":"b")" << life << start << R"(,"args":{"request":)" << stretch.request << "}}";
+  event() << R"({"ph":"e")" << life << end << '}';
+  if (stretch.kind != StretchKind::fetch) return;
+  // Fetches overlap, and slices of one thread must not: each goes to the first lane that is free. They come
+  // in the order of their ends.
+  std::vector<Seconds>& lanes = lanes_[stretch.tier];
+  const auto free = std::ranges::find_if(lanes, [&](Seconds ended) { return ended <= stretch.start; });
+  const auto lane = static_cast<std::size_t>(free - lanes.begin());
+  if (free == lanes.end()) lanes.emplace_back();
+  lanes[lane] = stretch.end;
+  const std::string process_of_it = process_of_tier(stretch.tier);
+  const std::string thread = R"(,"tid":)" + std::to_string(lane);
+  event() << R"({"ph":"X","name":"fetch","cat":"fetch","pid":)" << process_of_it << thread << R"(,"ts":)"
+          << start << R"(,"dur":)" << micros(stretch.end - stretch.start) << R"(,"args":{"request":)"
+          << stretch.request << "}}";
+  const std::string flow = R"(,"name":"KV cache","cat":"fetch","id":)" + id;
+  event() << R"({"ph":"s")" << flow << R"(,"pid":)" << process_of_it << thread << R"(,"ts":)" << start << '}';
+  event() << R"({"ph":"f")" << flow << R"(,"pid":)" << process(stretch.replica) << R"(,"tid":0,"ts":)" << end
+          << '}';
+}
+
+void Timeline::add_tier(Seconds now, std::uint32_t tier, double used_share) {
+  if (!room()) {
+    cut_ = true;
+    return;
+  }
+  event() << R"({"ph":"C","name":"used","pid":)" << process_of_tier(tier) << R"(,"tid":0,"ts":)"
+          << micros(now) << R"(,"args":{"percent":)" << show_exact(used_share * 100) << "}}";
+}
+
+void Timeline::add_links(const Platform& platform, const LinkLoads& loads, Seconds ended) {
+  std::vector<LinkLoads::Load> busiest = loads.loads(ended);
+  if (busiest.empty()) return;
+  const auto mean = [](const LinkLoads::Load& link) {
+    return std::accumulate(link.loads.begin(), link.loads.end(), 0.0);
+  };
+  std::ranges::stable_sort(busiest, std::ranges::greater{}, mean);
+  busiest.resize(std::min(busiest.size(), kMostLinks));
+  const std::vector<Seconds> ends = loads.intervals(ended);
+  const std::string process_of_links = process_of_tier(lanes_.size());
+  event() << R"({"ph":"M","name":"process_name","pid":)" << process_of_links
+          << R"(,"tid":0,"args":{"name":"links"}})";
+  for (const LinkLoads::Load& link : busiest) {
+    Seconds begin{};
+    for (std::size_t i = 0; i < ends.size(); begin = ends[i++])
+      event() << R"({"ph":"C","name":")" << platform.links[link.link.index].name << R"(","pid":)"
+              << process_of_links << R"(,"tid":0,"ts":)" << micros(begin) << R"(,"args":{"percent":)"
+              << show_exact(link.loads[i] * 100) << "}}";
+  }
 }
 
 void Timeline::counters(Seconds now, ReplicaId id, std::int64_t waiting, std::int64_t running,
@@ -87,7 +165,8 @@ void Timeline::counters(Seconds now, ReplicaId id, std::int64_t waiting, std::in
 
 void Timeline::finish(const std::string& file) {
   out_ << "\n], \"otherData\": {\"cut\": " << (cut_ ? "true" : "false") << ", \"rule\": \"the first "
-       << kMostEvents << " events of the run\"}}\n";
+       << kMostEvents << " events of the run, and the loads of the " << kMostLinks
+       << " busiest links in all of it\"}}\n";
   finish_writing(out_, file);
 }
 

@@ -37,6 +37,7 @@ TransferId Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit
                           .done = done,
                           .failed = failed,
                           .left = bytes,
+                          .started = kNever,
                           .flow = {},
                           .cancelled = false};
   ++in_flight_;
@@ -47,6 +48,7 @@ TransferId Simulation::transfer(RouteId route, Bytes bytes, BytesPerSecond limit
 
 void Simulation::latency_over(TransferId transfer) {
   Transfer& t = transfers_[transfer.index];
+  t.started = std::min(t.started, now_);
   if (t.cancelled) return end(transfer, t.left, false);
   t.flow = network_->start(
       now_, t.route, t.left, t.limit,
@@ -99,6 +101,7 @@ void Simulation::end(TransferId transfer, Bytes left, bool arrived) {
     usage_[link.index].bytes += t.bytes - left;
     usage_[link.index].flows += arrived ? 1 : 0;
   }
+  if (transfer_ended_) transfer_ended_({t.route, t.started, now_, t.bytes - left, arrived});
 }
 
 void Simulation::set_capacity(LinkId link, BytesPerSecond capacity) {

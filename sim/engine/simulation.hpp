@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -13,6 +14,15 @@ namespace disagg {
 struct LinkUsage {
   Bytes bytes{};           // also of transfers that were cancelled or failed, as far as they came
   std::int64_t flows = 0;  // that brought all their bytes over
+};
+
+// What one transfer has moved over its route, told when it ends in whatever way. `start` is when its latency
+// was over; between the two it may also have waited for repairs.
+struct TransferRecord {
+  RouteId route;
+  Seconds start{}, end{};
+  Bytes bytes{};
+  bool arrived = false;  // all that it should bring
 };
 
 // The clock, the agenda of compute events and the network, advanced together. With SimGrid, one per process.
@@ -69,6 +79,11 @@ class Simulation {
   // transfers that cross it now: an estimate, since these end and others come. kNever where a link is down.
   Seconds would_take(RouteId route, Bytes bytes, BytesPerSecond limit) const;
 
+  // Calls `ended` for every transfer that ends; it must not call back into the simulation.
+  void on_transfer_ended(std::function<void(const TransferRecord&)> ended) {
+    transfer_ended_ = std::move(ended);
+  }
+
   const Platform& platform() const { return platform_; }
   const std::vector<LinkUsage>& link_usage() const { return usage_; }
   std::int64_t flows_in_flight() const { return in_flight_; }
@@ -79,7 +94,8 @@ class Simulation {
     Bytes bytes;
     BytesPerSecond limit;
     Action done, failed;
-    Bytes left;   // when the flow starts
+    Bytes left;  // when the flow starts
+    Seconds started;
     FlowId flow;  // none during the latency, and while a link is down
     bool cancelled = false;
   };
@@ -103,6 +119,7 @@ class Simulation {
   std::vector<BytesPerSecond> capacities_;  // [link] now
   std::vector<std::int32_t> crossing_;      // [link] transfers that have not ended
   std::vector<TransferId> stalled_;         // in the order in which they were interrupted
+  std::function<void(const TransferRecord&)> transfer_ended_;
   std::int64_t interruptions_ = 0;
   std::int64_t in_flight_ = 0;
   Seconds now_{};

@@ -58,6 +58,20 @@ struct SpanRecord {
   TokenCount prefill_tokens = 0;
 };
 
+// What a request does at a replica besides being computed: its KV cache is fetched from a memory tier, or it
+// was preempted and waits to be admitted again.
+enum class StretchKind { fetch, stall };
+
+// One of these, of which a request can have several, told when it has ended. One that a failure of the
+// replica ends is not told.
+struct StretchRecord {
+  std::uint64_t request = 0;
+  ReplicaId replica;
+  StretchKind kind = StretchKind::fetch;
+  Seconds start{}, end{};
+  std::uint32_t tier = 0;  // of a fetch
+};
+
 // Receives facts as they happen. Nothing is kept by the simulation itself.
 class RecordSink {
  public:
@@ -65,6 +79,7 @@ class RecordSink {
   virtual void request(const RequestRecord&) = 0;
   virtual void gaps(Seconds now, const TokenGaps&) = 0;
   virtual void span(const SpanRecord&) = 0;
+  virtual void stretch(const StretchRecord&) {}
 };
 
 }  // namespace disagg

@@ -93,6 +93,7 @@ class MemoryTiers {
               const RecomputeCost& cost, Simulation& simulation);
 
   std::span<const MemoryTierSetup> tiers() const { return setups_; }
+  std::uint32_t tier_at(ReplicaId replica, std::size_t level) const { return access(replica, level).tier; }
   std::size_t levels(ReplicaId replica) const { return access_[replica.index].size(); }
 
   // Appends what the replica's tiers hold of a prompt beyond its first `cached` tokens, up to `limit`.
@@ -132,6 +133,7 @@ class MemoryTiers {
   void settle();
   const TierUsage& usage(std::size_t tier) const { return tiers_[tier].usage; }
   std::size_t instances(std::size_t tier) const { return tiers_[tier].instances.size(); }
+  BlockCount used_blocks(std::size_t tier) const { return tiers_[tier].occupied; }
   BlockCount total_blocks(std::size_t tier) const;  // of all instances
   // Throws BrokenInvariant unless every block that requests took has been given back.
   void expect_empty() const;

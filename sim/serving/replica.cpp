@@ -52,6 +52,7 @@ ReplicaUsage& ReplicaUsage::operator+=(const ReplicaUsage& other) {
   waited_seconds += other.waited_seconds;
   kv_seconds += other.kv_seconds;
   cached_seconds += other.cached_seconds;
+  prompts += other.prompts;
   prompt_tokens += other.prompt_tokens;
   cached_tokens += other.cached_tokens;
   fetched_tokens += other.fetched_tokens;
@@ -79,6 +80,7 @@ ReplicaUsage ReplicaUsage::operator-(const ReplicaUsage& earlier) const {
   negative.waited_seconds *= -1;
   negative.kv_seconds *= -1;
   negative.cached_seconds *= -1;
+  negative.prompts *= -1;
   negative.prompt_tokens *= -1;
   negative.cached_tokens *= -1;
   negative.fetched_tokens *= -1;
@@ -748,6 +750,7 @@ void Replica::book_admission(Request& request, TokenCount cached) {
   request.admitted = true;
   request.record.first_scheduled = simulation_.now();
   request.record.cached_tokens = cached;
+  ++usage_.prompts;
   usage_.prompt_tokens += request.record.prompt_tokens;
   usage_.cached_tokens += cached;
 }
@@ -847,6 +850,7 @@ void Replica::fetched(RequestRef ref, std::uint32_t level, TokenCount tokens, Se
   const TokenCount fetched = tokens - request.prefilled;
   request.record.fetched_tokens += fetched;
   request.record.fetch_took += simulation_.now() - started;
+  tell_stretch(StretchKind::fetch, request, started, level);
   usage_.fetched_tokens += fetched;
   request.prefilled = tokens;
   const BlockCount whole = tokens / rank.kv.block_tokens();
@@ -880,8 +884,9 @@ void Replica::swap_in(Rank& rank, std::size_t position, BlockCount blocks) {
   request.reserved = blocks;
   leave_queue(rank, position);
   ++rank.fetching;
-  setup_.tiers->read(id_, *setup_.swap_level, blocks, [this, ref, blocks] {
+  setup_.tiers->read(id_, *setup_.swap_level, blocks, [this, ref, blocks, started = simulation_.now()] {
     settle();
+    tell_stretch(StretchKind::fetch, requests_[ref], started, *setup_.swap_level);
     setup_.tiers->give_back(id_, *setup_.swap_level, blocks);
     requests_[ref].swapped = false;
     Rank& home = rank_of(ref);
@@ -922,8 +927,19 @@ bool Replica::keep(Rank& rank, Request& request, TokenCount tokens) {
 void Replica::leave_queue(Rank& rank, std::size_t position) {
   book_waiting();
   ++usage_.admitted;
-  usage_.waited_seconds += (simulation_.now() - requests_[rank.waiting[position]].queued_at).si;
+  const Request& request = requests_[rank.waiting[position]];
+  usage_.waited_seconds += (simulation_.now() - request.queued_at).si;
+  if (request.preempted) tell_stretch(StretchKind::stall, request, request.queued_at);
   rank.waiting.erase(rank.waiting.begin() + static_cast<std::ptrdiff_t>(position));
+}
+
+void Replica::tell_stretch(StretchKind kind, const Request& request, Seconds start, std::size_t level) const {
+  sink_.stretch({.request = request.record.id,
+                 .replica = id_,
+                 .kind = kind,
+                 .start = start,
+                 .end = simulation_.now(),
+                 .tier = kind == StretchKind::fetch ? setup_.tiers->tier_at(id_, level) : 0});
 }
 
 void Replica::settle() {

@@ -45,6 +45,7 @@ struct ReplicaUsage {
   double waited_seconds = 0;   // their time in it
   double kv_seconds = 0;       // integral of the used share of the KV cache
   double cached_seconds = 0;   // integral of the share that holds prefixes which no request uses
+  std::int64_t prompts = 0;    // that were admitted for the first time
   TokenCount prompt_tokens = 0,
              cached_tokens = 0,  // of prompts at their first admission: all, and in the cache
       fetched_tokens = 0;        // and fetched from memory tiers
@@ -291,6 +292,8 @@ class Replica {
   bool finish_members(Rank& rank);  // both: whether blocks became free
   bool finish_prompts(Rank& rank);
   void join(Rank& rank, RequestRef ref, TokenCount kv_length, bool oldest);
+  // `level`: of the tiers, of a fetch.
+  void tell_stretch(StretchKind kind, const Request& request, Seconds start, std::size_t level = 0) const;
   void leave_queue(Rank& rank, std::size_t position);
   void book_admission(Request& request, TokenCount cached);
   void book_waiting();

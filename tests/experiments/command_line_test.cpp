@@ -101,12 +101,12 @@ TEST_CASE("The option --version names the program and its compiler", "[command-l
   CHECK_THAT(version.out, Catch::StartsWith("disagg ") && Contains("("));
 }
 
-TEST_CASE("run --out writes 7 files and a report, and timeline.json only when asked", "[command-line]") {
+TEST_CASE("run --out writes 10 files and a report, and timeline.json only when asked", "[command-line]") {
   const TemporaryFolder folder;
   write_text(folder / "scenario.json", kScenario);
   CHECK(call(folder, {"run", "scenario.json", "--out", "deep/results/"}).code == 0);
-  Names files{"distributions.csv", "links.csv",    "replicas.csv",  "requests.csv",
-              "scenario.json",     "summary.json", "timeseries.csv"};
+  Names files{"distributions.csv",  "links.csv",    "link_flows.csv", "link_series.csv", "replicas.csv",
+              "replica_series.csv", "requests.csv", "scenario.json",  "summary.json",    "timeseries.csv"};
   if (disagg::can_write_reports()) files.emplace_back("report.html");
   std::sort(files.begin(), files.end());
   CHECK(TemporaryFolder::names_in(folder / "deep/results") == files);

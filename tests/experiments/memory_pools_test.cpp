@@ -1,6 +1,8 @@
 // Memory pools and their use, and what is refused of them.
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
+#include "experiments/csv_table.hpp"
 #include "tests/experiments/program.hpp"
 
 namespace disagg {
@@ -104,6 +106,79 @@ TEST_CASE("The summary tells of each memory pool, and requests.csv of each fetch
     CHECK_THAT(summary, Catch::Matchers::Contains(part));
   CHECK_THAT(test::read_text(folder / "results/requests.csv"),
              Catch::Matchers::Contains("fetched_tokens,fetch_expected_s,recompute_expected_s,fetch_s"));
+}
+
+TEST_CASE(
+    "Over time replicas and tiers add up to what replicas.csv and the summary say of the whole run, and "
+    "links to "
+    "their bytes") {
+  const test::TemporaryFolder folder;
+  test::write_text(folder / "scenario.json", R"({ "model": "llama-3.1-8b", "cluster": {
+      "memory_pools": [{ "name": "dram", "preset": "host-dram", "capacity": "200 GB" }],
+      "pools": [{ "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 2, "kv_capacity": "6 GB",
+        "tiers": ["dram"], "prefix_cache": { "eviction": "lru" }, "spill": { "kind": "swap", "tier": "dram" } }] },
+    "workload": { "kind": "agents", "mix": { "chat": 1 }, "duration": "5 min",
+      "arrivals": { "kind": "poisson", "sessions_per_second": 0.5 } } })");
+  const test::Ended ended = test::call(folder, {"run", "scenario.json", "--out", "results", "-q"});
+  INFO(ended.err);
+  REQUIRE(ended.code == 0);
+  const auto summary = nlohmann::json::parse(test::read_text(folder / "results/summary.json"));
+
+  const CsvTable replicas = CsvTable::read(folder / "results/replicas.csv");
+  const CsvTable series = CsvTable::read(folder / "results/replica_series.csv");
+  for (std::size_t r = 0; r < replicas.rows(); ++r) {
+    double busy = 0;
+    double full = 0;
+    double begin = 0;
+    for (std::size_t i = 0; i < series.rows(); ++i) {
+      if (series.text(i, "replica") != replicas.text(r, "replica")) continue;
+      const double end = series.number(i, "time_s", 0);
+      busy += series.number(i, "busy", 0) * (end - begin);
+      full += series.number(i, "kv_occupancy", 0) * (end - begin);
+      begin = end;
+    }
+    INFO(replicas.text(r, "replica"));
+    REQUIRE(begin > 0);
+    CHECK(busy / begin == Approx(replicas.number(r, "utilization", 0)).epsilon(1e-9));
+    CHECK(full / begin == Approx(replicas.number(r, "kv_occupancy", 0)).epsilon(1e-9));
+  }
+
+  const CsvTable tiers = CsvTable::read(folder / "results/tier_series.csv");
+  for (const auto& [name, tier] : summary.at("memory_pools").items()) {
+    double occupancy = 0;
+    double begin = 0;
+    double read = -1;
+    for (std::size_t i = 0; i < tiers.rows(); ++i) {
+      if (tiers.text(i, "tier") != name) continue;
+      const double end = tiers.number(i, "time_s", 0);
+      occupancy += tiers.number(i, "used_share", 0) * (end - begin);
+      read = tiers.number(i, "bytes_read", 0);
+      begin = end;
+    }
+    INFO(name);
+    REQUIRE(begin > 0);
+    CHECK(occupancy / begin == Approx(tier.at("occupancy").get<double>()).epsilon(1e-9));
+    CHECK(read == Approx(tier.at("bytes_read").get<double>()));
+  }
+
+  const CsvTable links = CsvTable::read(folder / "results/links.csv");
+  const CsvTable loads = CsvTable::read(folder / "results/link_series.csv");
+  int carried = 0;
+  for (std::size_t l = 0; l < links.rows(); ++l) {
+    const double bytes = links.number(l, "bytes", 0);
+    double sum = 0;
+    double begin = 0;
+    for (std::size_t i = 0; i < loads.rows(); ++i) {
+      if (loads.text(i, "link") != links.text(l, "link")) continue;
+      const double end = loads.number(i, "time_s", 0);
+      sum += loads.number(i, "load", 0) * links.number(l, "capacity_bytes_per_s", 0) * (end - begin);
+      begin = end;
+    }
+    INFO(links.text(l, "link"));
+    CHECK(sum == Approx(bytes).epsilon(1e-9));
+    carried += bytes > 0 ? 1 : 0;
+  }
+  CHECK(carried > 0);
 }
 
 }  // namespace disagg

@@ -64,6 +64,12 @@ TEST_CASE(
   CHECK(std::stod(quantiles.substr(median)) ==
         Approx(run.at("summary").at("metrics").at("ttft_ms").at("p50").get<double>()));
   CHECK(html.size() < 1'500'000);
+  for (const auto& [table, row] : {std::pair{"replica_series", ",prefill[0],prefill,"},
+                                   {"link_series", ",prefill[0]>leaf-0,0."},
+                                   {"flows", "prefill[0],decode[0],"}}) {
+    INFO(table);
+    CHECK_THAT(run.at(table).get<std::string>(), Contains(row));
+  }
 }
 
 TEST_CASE("A folder that is none of results, and a file that is no store, are refused with exit code 2") {
@@ -113,10 +119,13 @@ TEST_CASE(
           "--samples", "4", "--report", method + ".html"});
   make({"roofline", "--context", "8192,131072", "--batch", "1,16", "--phase", "prefill,decode", "--report",
         "roofline.html"});
+  make({"run", DISAGG_SOURCE_DIR "/experiments/tool_gap_retention/pool.json", "--set", "horizon.warm_up=0 s",
+        "--set", "horizon.measure=30 min", "--out", "tiers"});
   const int code =
       shell(folder, "DISAGG_FIRST_PAINT_MS=10000 DISAGG_REPORT_MODULES=" DISAGG_REPORT_MODULES
                     " node " DISAGG_SOURCE_DIR
-                    "/tests/report/check.mjs both/report.html one/report.html *.html > out 2>&1");
+                    "/tests/report/check.mjs --charts tiers,topology,replicas-over-time,quadrants,timeline "
+                    "tiers/report.html both/report.html one/report.html *.html > out 2>&1");
   INFO(read_text(folder / "out"));
   CHECK(code == 0);
 }

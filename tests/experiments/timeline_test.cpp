@@ -18,13 +18,14 @@ namespace {
 
 struct Counts {
   int slices = 0, nested = 0, flows = 0;
+  std::map<std::string, int> of;  // counters by figure, and what else is told by name
 };
 
 // Fails where an event is none of the format, a begin has no end after it, a flow does not arrive, or the
 // spans of a replica overlap or go back in time.
 Counts check_trace(const json& timeline) {
   Counts counts;
-  std::map<std::int64_t, double> busy_until;  // of a replica's batch
+  std::map<std::pair<std::int64_t, std::int64_t>, double> busy_until;  // of a replica's batch, or a lane
   std::map<std::pair<std::string, std::int64_t>, double> begun, sent;
   std::set<std::int64_t> named;
   int wrong = 0;
@@ -42,12 +43,15 @@ Counts check_trace(const json& timeline) {
     must(std::isfinite(time) && time >= 0);
     if (phase == "X") {
       ++counts.slices;
+      ++counts.of[event.at("name").get<std::string>()];
       const auto duration = event.at("dur").get<double>();
       must(duration >= 0);
-      must(time >= busy_until[process] - 1e-3);
-      busy_until[process] = time + duration;
+      double& until = busy_until[{process, event.at("tid").get<std::int64_t>()}];
+      must(time >= until - 1e-3);
+      until = time + duration;
     } else if (phase == "C") {
       for (const auto& value : event.at("args")) must(value.is_number() && value.get<double>() >= 0);
+      ++counts.of[event.at("args").begin().key()];
     } else {
       const std::pair key{event.at("cat").get<std::string>() + event.at("name").get<std::string>(),
                           event.at("id").get<std::int64_t>()};
@@ -61,6 +65,7 @@ Counts check_trace(const json& timeline) {
         must(from->second <= time);
         open.erase(from);
         ++(phase == "e" ? counts.nested : counts.flows);
+        ++counts.of[event.at("cat").get<std::string>() + "/" + event.at("name").get<std::string>()];
       }
     }
   }
@@ -96,4 +101,31 @@ TEST_CASE(
   CHECK(all.slices > 1000);
   CHECK(all.nested > 1000);
   CHECK(all.flows > 10);
+}
+
+TEST_CASE(
+    "A timeline shows every fetch from a tier as a slice there, in the request's life and as an arrow to its "
+    "replica, every stall, and the loads of links and tiers") {
+  const TemporaryFolder folder;
+  write_text(folder / "scenario.json", R"({ "model": "llama-3.1-8b", "cluster": {
+      "memory_pools": [{ "name": "dram", "preset": "host-dram", "capacity": "200 GB" }],
+      "pools": [{ "name": "gpu", "accelerator": "h100-sxm-80gb", "replicas": 2, "kv_capacity": "6 GB",
+        "tiers": ["dram"], "prefix_cache": { "eviction": "lru" }, "spill": { "kind": "swap", "tier": "dram" } }] },
+    "workload": { "kind": "agents", "mix": { "chat": 0.5, "reasoning": 0.5 }, "duration": "5 min",
+      "arrivals": { "kind": "poisson", "sessions_per_second": 1 } } })");
+  const Ended ended = call(folder, {"run", "scenario.json", "--out", "results", "--timeline", "-q"});
+  INFO(ended.err);
+  REQUIRE(ended.code == 0);
+  const Counts counts = check_trace(json::parse(read_text(folder / "results/timeline.json")));
+  const auto summary = json::parse(read_text(folder / "results/summary.json"));
+  const auto of = [&](const std::string& name) {
+    const auto found = counts.of.find(name);
+    return found == counts.of.end() ? 0 : found->second;
+  };
+  CHECK(of("fetch") > 50);
+  CHECK(of("fetch/KV cache") == of("fetch"));
+  CHECK(of("stretch/fetch") == of("fetch"));
+  CHECK(of("stretch/stall") == summary.at("pools").at("gpu").at("preemptions").get<int>());
+  CHECK(of("stretch/stall") > 0);
+  CHECK(of("percent") > 100);
 }

@@ -117,7 +117,8 @@ TEST_CASE("The power over time adds up to the energy, and all parts to the total
   std::istringstream lines(test::read_text(folder / "r/timeseries.csv"));
   std::string line;
   std::getline(lines, line);
-  REQUIRE(line.ends_with(",power_w"));
+  const auto column =
+      std::count(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(line.find("power_w")), ',');
   double sum = 0;
   double peak = 0;
   double of_sample = 0;
@@ -130,7 +131,9 @@ TEST_CASE("The power over time adds up to the energy, and all parts to the total
       time = now;
       of_sample = 0;
     }
-    const double power = std::stod(line.substr(line.rfind(',') + 1));
+    std::size_t place = 0;
+    for (std::ptrdiff_t c = 0; c < column; ++c) place = line.find(',', place) + 1;
+    const double power = std::stod(line.substr(place));
     sum += power * (time - before);
     peak = std::max(peak, of_sample += power);
   }

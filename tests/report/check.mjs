@@ -1,5 +1,6 @@
 // Opens reports in a browser and checks what readers rely on: that they draw, answer, fit, and can be used.
-//   node check.mjs [--modules DIR] [--screenshots DIR] REPORT.html...
+//   node check.mjs [--modules DIR] [--screenshots DIR] [--charts ID,...] REPORT.html...
+// Charts that are named must be in the first report.
 // DIR holds the node_modules of experiments/report; DISAGG_REPORT_MODULES names it too. CHROMIUM names the browser.
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,6 +11,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const kFirstPaintMs = Number(process.env.DISAGG_FIRST_PAINT_MS ?? 1000);
 const kPaintLoads = 3;
 const kTooltipMs = 500;
+// Charts that are hovered besides the first: what they draw themselves has to find what is under the pointer.
+const kHovered = ["topology", "replicas-over-time", "quadrants"];
 const kViews = [
   { name: "light", width: 1280, height: 900, colorScheme: "light" },
   { name: "dark", width: 1280, height: 900, colorScheme: "dark" },
@@ -20,11 +23,13 @@ function readArguments(words) {
   const options = {
     modules: process.env.DISAGG_REPORT_MODULES ?? join(dirname(fileURLToPath(import.meta.url)), "../../experiments/report"),
     screenshots: null,
+    charts: [],
     reports: [],
   };
   for (let i = 0; i < words.length; ++i) {
     if (words[i] === "--modules") options.modules = words[++i];
     else if (words[i] === "--screenshots") options.screenshots = words[++i];
+    else if (words[i] === "--charts") options.charts = words[++i].split(",");
     else options.reports.push(words[i]);
   }
   return options;
@@ -122,6 +127,18 @@ async function checkSelects(page, fail) {
   }
 }
 
+async function checkRanges(page, fail) {
+  for (const range of await page.locator("input[type=range]").all()) {
+    const said = () => range.evaluate((node) => node.closest(".choices").querySelector("output").textContent);
+    const before = await said();
+    await range.focus();
+    await page.keyboard.press("ArrowRight");
+    if ((await said()) === before) fail(`range ${await range.getAttribute("id")} does not answer to the keyboard`);
+    await page.keyboard.press("ArrowLeft");
+    if ((await said()) !== before) fail(`range ${await range.getAttribute("id")} does not go back`);
+  }
+}
+
 async function checkDownloads(page, id, fail) {
   for (const format of ["PNG", "CSV"]) {
     const saved = page.waitForEvent("download", { timeout: 5000 }).catch(() => null);
@@ -194,16 +211,18 @@ async function checkReport(browser, file, axe, options, report) {
     } else {
       await checkPaint(page, fail);
       const charts = await checkCharts(page, fail);
+      if (file === options.reports[0]) for (const id of options.charts) if (!charts.includes(id)) fail(`there is no chart ${id}`);
       await checkWidth(page, fail);
       await checkAccess(page, axe, fail);
       if (options.screenshots) await screenshot(page, options.screenshots, `${basename(file, ".html")}-${view.name}`);
       if (charts.length > 0 && view === kViews[0]) {
-        await checkTooltip(page, charts[0], fail);
+        for (const id of new Set([charts[0], ...charts.filter((one) => kHovered.includes(one))])) await checkTooltip(page, id, fail);
         await checkDownloads(page, charts[0], fail);
       }
       if (view === kViews[0]) {
         await checkTheme(page, fail);
         await checkSelects(page, fail);
+        await checkRanges(page, fail);
         await checkWidth(page, fail);
       }
     }
@@ -213,7 +232,7 @@ async function checkReport(browser, file, axe, options, report) {
 
 const options = readArguments(process.argv.slice(2));
 if (options.reports.length === 0) {
-  console.error("Usage: node check.mjs [--modules DIR] [--screenshots DIR] REPORT.html...");
+  console.error("Usage: node check.mjs [--modules DIR] [--screenshots DIR] [--charts ID,...] REPORT.html...");
   process.exit(2);
 }
 const require = createRequire(join(resolve(options.modules), "package.json"));

@@ -1,6 +1,6 @@
 // A chart's frame: title, choices, drawing, reading and downloads. Drawings are made when they come into view.
 import { formatTable } from "./csv.js";
-import { download, downloadText, element, labelledSelect } from "./dom.js";
+import { download, downloadText, element, LabelledRange, labelledSelect } from "./dom.js";
 import { init } from "./echarts.js";
 import { base } from "./options.js";
 import { onThemeChange, setPrinting, theme } from "./theme.js";
@@ -10,12 +10,15 @@ const kNarrow = 560;
 
 const charts = new Map();
 
-// spec: { id, title, about?, height?, wide?, choices?: [{ name, label, options, value }], draw }
+// spec: { id, title, about?, height?, wide?, fitted?, choices?: [{ name, label, options, value }], draw }
+// A choice of kind "range" is a slider: { name, label, kind, value, optionsFor(chosen), mark?: { label, about, valueFor(chosen) } }.
+// Drawings that are `fitted` to their width are made anew when it changes.
 // draw(chosen, { theme, narrow }) returns { option, table: { columns, rows }, reading, height? }.
 class Chart {
   constructor(spec) {
     this.spec = spec;
     this.chosen = Object.fromEntries((spec.choices ?? []).map((choice) => [choice.name, choice.value]));
+    this.ranges = [];
     this.canvas = element("div", { class: "canvas", role: "img", "aria-label": spec.title });
     this.reading = element("p", { class: "reading" });
     this.figure = element(
@@ -31,22 +34,35 @@ class Chart {
   }
 
   choices() {
-    const offered = (this.spec.choices ?? []).filter((choice) => choice.options.length > 1);
+    const offered = (this.spec.choices ?? []).filter((choice) => choice.kind === "range" || choice.options.length > 1);
     if (offered.length === 0) return null;
-    return element(
-      "div",
-      { class: "choices" },
-      offered.map((choice) =>
-        labelledSelect({
-          ...choice,
-          id: `${this.spec.id}-${choice.name}`,
-          onchange: (value) => {
-            this.chosen[choice.name] = value;
-            this.render();
-          },
-        }),
-      ),
-    );
+    return element("div", { class: "choices" }, offered.map((choice) => this.control(choice)));
+  }
+
+  control(choice) {
+    const id = `${this.spec.id}-${choice.name}`;
+    const onchange = (value) => {
+      this.chosen[choice.name] = value;
+      this.offerRanges();
+      this.render();
+    };
+    if (choice.kind !== "range") return labelledSelect({ ...choice, id, onchange });
+    const range = new LabelledRange({ ...choice, id, onchange });
+    this.ranges.push({ choice, range });
+    this.offerRange({ choice, range });
+    return range.node;
+  }
+
+  // What a slider offers may depend on the other choices.
+  offerRange({ choice, range }) {
+    const options = choice.optionsFor(this.chosen);
+    const kept = options.some(({ value }) => value === this.chosen[choice.name]);
+    if (!kept) this.chosen[choice.name] = choice.value;
+    range.offer(options, this.chosen[choice.name], choice.mark?.valueFor(this.chosen));
+  }
+
+  offerRanges() {
+    for (const one of this.ranges) this.offerRange(one);
   }
 
   downloads() {
@@ -92,7 +108,7 @@ class Chart {
   resize() {
     if (!this.view) return;
     const width = this.canvas.clientWidth;
-    if (width < kNarrow !== this.narrow) this.render();
+    if (width < kNarrow !== this.narrow || (this.spec.fitted && width !== this.view.getWidth())) this.render();
     else if (width !== this.view.getWidth()) this.view.resize({ width });
   }
 

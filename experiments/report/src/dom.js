@@ -21,6 +21,44 @@ export function downloadText(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
+// A slider over options, with the chosen one in words beside it and a button that leads to a marked one.
+export class LabelledRange {
+  constructor({ id, label, mark, onchange }) {
+    this.onchange = onchange;
+    this.input = element("input", { id, type: "range", min: 0, step: 1, oninput: () => this.choose(Number(this.input.value)) });
+    this.output = element("output", { for: id, "aria-live": "off" });
+    this.node = element(
+      "div",
+      { class: "choice range" },
+      element("label", { for: id }, label),
+      this.input,
+      mark ? element("button", { type: "button", title: mark.about, onclick: () => this.choose(this.marked) }, mark.label) : null,
+      this.output,
+    );
+  }
+
+  // Offers other options: `value` is one of them, and `marked` another to which the button leads.
+  offer(options, value, marked) {
+    this.options = options;
+    this.marked = options.findIndex((option) => option.value === marked);
+    this.node.hidden = options.length < 2;
+    this.input.max = Math.max(0, options.length - 1);
+    this.show(Math.max(0, options.findIndex((option) => option.value === value)));
+  }
+
+  show(place) {
+    const text = this.options[place]?.label ?? "";
+    this.input.value = place;
+    this.input.setAttribute("aria-valuetext", text);
+    this.output.textContent = text;
+  }
+
+  choose(place) {
+    this.show(place);
+    this.onchange(this.options[place].value);
+  }
+}
+
 export function labelledSelect({ id, label, options, value, onchange }) {
   return element(
     "label",

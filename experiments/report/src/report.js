@@ -1,7 +1,7 @@
 // The data of the report, with its tables parsed.
 import { parseTable } from "./csv.js";
 
-const kTexts = ["pool", "replica", "link", "kind", "metric"];
+const kTexts = ["pool", "replica", "link", "kind", "metric", "tier", "from", "to"];
 
 function sideOf(run) {
   const tables = {};
@@ -11,7 +11,11 @@ function sideOf(run) {
     summary: run.summary ?? {},
     timeseries: () => table("timeseries"),
     replicas: () => table("replicas"),
+    replicaSeries: () => table("replica_series"),
+    tierSeries: () => table("tier_series"),
     links: () => table("links"),
+    linkSeries: () => table("link_series"),
+    flows: () => table("flows"),
     distributions: () => table("distributions"),
   };
 }

@@ -23,7 +23,9 @@ import { sensitivityCharts, sensitivityText } from "./sections/sensitivity.js";
 import { spendingCharts } from "./sections/spending.js";
 import { stageCharts } from "./sections/stages.js";
 import { sweepCharts, sweepTable } from "./sections/sweep.js";
+import { tierCharts } from "./sections/tiers.js";
 import { timelineCharts } from "./sections/timeline.js";
+import { topologyCharts } from "./sections/topology.js";
 import { readSweep, sweepFindings } from "./sweep.js";
 
 // Sections are { title, charts: specs, nodes }; those with neither charts nor nodes are left out.
@@ -35,8 +37,8 @@ function insights(sides) {
     section("Latency", latencyCharts(sides)),
     section("Where the time goes", stageCharts(sides)),
     section("What limits it", poolCharts(sides), [poolTable(sides)]),
-    section("Over time", timelineCharts(sides)),
-    section("Replicas and links", partCharts(sides)),
+    section("Over time", [...timelineCharts(sides), ...tierCharts(sides)]),
+    section("Replicas and links", [...topologyCharts(sides), ...partCharts(sides)]),
     section("Energy and cost", spendingCharts(sides)),
   ];
 }
@@ -80,7 +82,11 @@ const bare = ({ name, summaries }) => ({
   summary: summaries[0],
   timeseries: () => [],
   replicas: () => [],
+  replicaSeries: () => [],
+  tierSeries: () => [],
   links: () => [],
+  linkSeries: () => [],
+  flows: () => [],
   distributions: () => [],
 });
 

@@ -83,10 +83,21 @@ apply();
 
 export const nth = (values, i) => values[i % values.length];
 
+const levelsOf = (colour) => [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
+
+// The colour at a share of the way along a ramp.
+export function mixed(ramp, share) {
+  const place = Math.min(ramp.length - 1, Math.max(0, share * (ramp.length - 1)));
+  const first = Math.min(ramp.length - 2, Math.floor(place));
+  const [begin, end] = [levelsOf(ramp[first]), levelsOf(ramp[first + 1])];
+  const level = (i) => Math.round(begin[i] + (end[i] - begin[i]) * (place - first));
+  return `#${[0, 1, 2].map((i) => level(i).toString(16).padStart(2, "0")).join("")}`;
+}
+
 // Black or white, whichever reads on `colour`.
 export function inkOn(colour) {
-  const [red, green, blue] = [1, 3, 5].map((i) => {
-    const level = parseInt(colour.slice(i, i + 2), 16) / 255;
+  const [red, green, blue] = levelsOf(colour).map((value) => {
+    const level = value / 255;
     return level <= 0.04045 ? level / 12.92 : ((level + 0.055) / 1.055) ** 2.4;
   });
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 ? "#111418" : "#ffffff";

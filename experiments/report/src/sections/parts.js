@@ -3,6 +3,7 @@ import { capital, number, percent, withUnit } from "../format.js";
 import { categories, grid, legend, tooltip, tooltipHtml, xValue, yValue } from "../options.js";
 import { sideChoice } from "../report.js";
 import { nth } from "../theme.js";
+import { replicaTimeCharts } from "./replicas_over_time.js";
 
 const kMostBars = 40;
 const kMostLinks = 20;
@@ -180,6 +181,7 @@ export function partCharts(sides) {
       draw: ({ figure, side }, context) =>
         drawReplicas(withReplicas[Number(side)], kFigures.find(({ name }) => name === figure), context),
     },
+    ...replicaTimeCharts(sides),
     withLinks.length > 0 && {
       id: "links",
       title: "Most loaded links",

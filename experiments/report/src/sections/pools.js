@@ -3,6 +3,7 @@ import { capital, list, number, percent, withUnit } from "../format.js";
 import { decades, grid, legend, pointStyle, stackedBars, tooltip, tooltipHtml, xValue, yValue } from "../options.js";
 import { kDashes, nth } from "../theme.js";
 import { dataTable } from "../table.js";
+import { quadrantCharts } from "./quadrant.js";
 
 const kRegimes = ["compute", "bandwidth", "capacity", "network", "overhead", "idle"];
 
@@ -43,20 +44,29 @@ function drawRegimes(pools, { theme, width }) {
   };
 }
 
-// Points of the pools' phases: intensity, and compute reached while busy as a share of the peak.
-function operatingPoints(pools) {
+// The pools' phases: intensity and ridge, and the footprint of a request and the memory that it can have, where told.
+function phasePoints(pools) {
   return pools.flatMap((pool) => {
     const phases = ["prefill", "decode"].filter((phase) => pool[phase]?.oi_flop_per_byte > 0);
-    const flops = phases.reduce((sum, phase) => sum + (pool[phase].flops ?? 0), 0);
-    if (!(pool.ridge_flop_per_byte > 0 && pool.mfu > 0 && pool.utilization > 0 && flops > 0)) return [];
     return phases.map((phase) => ({
       name: phases.length > 1 ? `${pool.name}, ${phase}` : pool.name,
       pool,
       phase,
       intensity: pool[phase].oi_flop_per_byte,
       ridge: pool.ridge_flop_per_byte,
-      reached: ((pool.mfu * (pool[phase].flops / flops)) / pool.utilization) * 100,
+      footprint: pool[phase].cf_bytes_per_request ?? (phase === "decode" ? pool.cf_bytes_per_request : undefined),
+      memory: pool[phase].memory_bytes_per_request,
     }));
+  });
+}
+
+// Those with the compute that they reached while busy, as a share of the peak.
+function operatingPoints(points) {
+  return points.flatMap((point) => {
+    const { pool, phase, ridge } = point;
+    const flops = (pool.prefill?.flops ?? 0) + (pool.decode?.flops ?? 0);
+    if (!(ridge > 0 && pool.mfu > 0 && pool.utilization > 0 && flops > 0)) return [];
+    return [{ ...point, reached: ((pool.mfu * (pool[phase].flops / flops)) / pool.utilization) * 100 }];
   });
 }
 
@@ -88,7 +98,7 @@ function drawRoofline(points, { theme }) {
             ["Ridge", withUnit(point.ridge, "flop/B")],
             ["Compute reached while busy", `${number(point.reached)} %`],
             ["Roof there", `${number(roofAt(point.ridge, point.intensity))} %`],
-            ["Footprint of a request", withUnit(point.pool.cf_bytes_per_request, "B")],
+            ["Footprint of a request", withUnit(point.footprint, "B")],
             ["Mean batch", number(point.pool.mean_batch)],
           ]);
         },
@@ -102,7 +112,7 @@ function drawRoofline(points, { theme }) {
     },
     table: {
       columns: ["point", "phase", "accelerator", "oi_flop_per_byte", "ridge_flop_per_byte", "percent_of_peak", "roof_percent", "cf_bytes_per_request"],
-      rows: points.map((p) => [p.name, p.phase, p.pool.accelerator, p.intensity, p.ridge, p.reached, roofAt(p.ridge, p.intensity), p.pool.cf_bytes_per_request ?? null]),
+      rows: points.map((p) => [p.name, p.phase, p.pool.accelerator, p.intensity, p.ridge, p.reached, roofAt(p.ridge, p.intensity), p.footprint ?? null]),
     },
     reading: `${list(
       points.map(
@@ -116,7 +126,9 @@ function drawRoofline(points, { theme }) {
 export function poolCharts(sides) {
   const pools = poolsOf(sides);
   const timed = pools.filter((pool) => kRegimes.some((regime) => pool.time_in_regime?.[regime] > 0));
-  const points = operatingPoints(pools);
+  const phases = phasePoints(pools);
+  const points = operatingPoints(phases);
+  const quadrants = quadrantCharts(phases);
   return [
     timed.length > 0 && {
       id: "regimes",
@@ -128,10 +140,11 @@ export function poolCharts(sides) {
       id: "pool-roofline",
       title: "Operating points of the pools under their roofs",
       about: "Below the ridge memory bandwidth is the roof, above it compute is. Compute reached is averaged over all busy time of a pool, so the phases of a mixed pool share it.",
-      wide: true,
+      wide: quadrants.length === 0,
       height: 380,
       draw: (_, context) => drawRoofline(points, context),
     },
+    ...quadrants,
   ].filter(Boolean);
 }
 
