@@ -424,7 +424,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   const auto add_list = [&](const char* option, auto& values, const char* what) {
     return roofline_app->add_option(option, values, what)->delimiter(',')->capture_default_str();
   };
-  add_list("--model", r.models, "Models of the catalog (disagg list models)");
+  add_list("--model", r.models,
+           "Models of the catalog (disagg list models), or files config.json of Hugging Face");
   add_list("--accelerator", r.accelerators, "Accelerators of the catalog (disagg list accelerators)");
   add_list("--phase", r.phases, "prefill, decode");
   add_list("--context", r.contexts, "Tokens of context of each request; of a prefill all of them are new")
@@ -460,7 +461,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   add_common(topology_app);
 
   CLI::App* demo_app =
-      add("demo", "Compare two clusters of equal cost on agents; needs no input", "disagg demo");
+      add("demo", "Compare two clusters of equal rent on agents; needs no input", "disagg demo");
   demo_app->add_option("-o,--out", o.folder, "Folder for the results (disagg-demo)");
   add_jobs(demo_app);
   demo_app->add_flag("-q,--quiet", o.quiet, "No progress on stderr");

@@ -1,6 +1,7 @@
 #include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "embedded.hpp"
 #include "experiments/commands.hpp"
@@ -66,8 +67,8 @@ RunAllOptions run_all_options(const Options& o, ProgressLine& line) {
 
 namespace {
 
-void write_comparison(const Options& o, const Comparison& comparison) {
-  write_file(std::filesystem::path(o.folder) / "comparison.json", comparison_json(comparison).dump(2) + "\n");
+void write_comparison(const std::filesystem::path& folder, const Comparison& comparison) {
+  write_file(folder / "comparison.json", comparison_json(comparison).dump(2) + "\n");
 }
 
 }  // namespace
@@ -86,7 +87,11 @@ int compare(const Options& o) {
                          .folder = {},
                          .progress = {}};
   if (!o.folder.empty()) options.folder = o.folder;
-  if (options.folder && (o.at_capacity || !o.axes.empty()))
+  // A report shows the runs too, kept or not.
+  std::optional<ScratchFolder> scratch;
+  if (!o.report.empty() && o.folder.empty() && !o.at_capacity && o.axes.empty())
+    options.folder = scratch.emplace().path();
+  if (!o.folder.empty() && (o.at_capacity || !o.axes.empty()))
     throw ConfigError(
         "compare: --out belongs to one comparison of single runs, not to --at-capacity or --axis");
   require_folder_of("--csv", o.csv);
@@ -95,7 +100,8 @@ int compare(const Options& o) {
   if (o.at_capacity && options.match == Match::throughput)
     throw ConfigError("compare: --match throughput gives all sides one load; leave out --at-capacity");
   if (o.best_split && (options.match == Match::none || options.match == Match::throughput))
-    throw ConfigError("compare: --best-split needs a budget to split: --match count, cost, capital or power");
+    throw ConfigError(
+        "compare: --best-split needs a budget to split: --match count, cost, rent, capital or power");
   std::vector<Limit> limits;
   limits.reserve(o.limits.size());
   for (const std::string& text : o.limits) limits.push_back(parse_limit(text));
@@ -111,16 +117,22 @@ int compare(const Options& o) {
     std::cout << (paths.empty() ? comparison_json(first) : conditions_json(paths, found)).dump(2) << '\n';
   } else if (paths.empty()) {
     print_comparison(first, std::cout);
+    std::cout << '\n';
+    print_verdict(first, std::cout);
   } else {
     print_conditions(paths, found, std::cout);
   }
   if (!o.csv.empty()) write_file(o.csv, conditions_csv(paths, found));
-  if (!o.report.empty())
-    report_results(o, paths.empty() ? "compare" : "conditions",
-                   paths.empty() ? comparison_json(first) : conditions_json(paths, found));
-  if (!o.folder.empty()) {
-    write_comparison(o, first);
-    report_folder(o);
+  if (options.folder) write_comparison(*options.folder, first);
+  if (!o.folder.empty()) report_folder(o);
+  if (!o.report.empty()) {
+    if (options.folder) {
+      write_report(o.report, report_of({*options.folder}), o.command);
+      if (!o.quiet) std::cerr << "the report is in " << o.report << '\n';
+    } else {
+      report_results(o, paths.empty() ? "compare" : "conditions",
+                     paths.empty() ? comparison_json(first) : conditions_json(paths, found));
+    }
   }
   if (!o.folder.empty() && !o.quiet) std::cerr << "results are in " << o.folder << '\n';
   bool any = false;
@@ -157,15 +169,17 @@ int demo(Options o) {
   line.clear();
   std::cout << "Four kinds of agents on Llama-3.1-70B: does a cluster of unequal accelerators beat one of "
                "equal ones that\n"
-               "costs the same? (scenarios: experiments/demo/; means of five seeds)\n\n";
+               "rents for the same? (scenarios: experiments/demo/; means of five seeds)\n\n";
+  print_verdict(comparison, std::cout);
+  std::cout << '\n';
   print_comparison(comparison, std::cout);
-  write_comparison(o, comparison);
+  write_comparison(o.folder, comparison);
   report_folder(o);
-  std::cout << "\nIn " << o.folder << "/ are "
-            << (can_write_reports() ? "report.html (open it in a browser) and " : "")
-            << "for each side (first seed): summary.json, requests.csv,\n"
-               "timeseries.csv, distributions.csv, links.csv, replicas.csv and timeline.json (open it at "
-               "ui.perfetto.dev).\n";
+  if (can_write_reports())
+    std::cout << "\nThe report is " << o.folder << "/report.html: open it in a browser.\n";
+  std::cout << "Beside it " << o.folder
+            << "/ has a folder for each side (first seed) with summary.json, tables, and timeline.json for "
+               "ui.perfetto.dev.\n";
   return exit_code::kDone;
 }
 

@@ -136,6 +136,8 @@ int sweep(const Options& o) {
   const PointsOptions points = points_options(o, line, "sweep");
   require_folder_of("--csv", o.csv);
   require_report(o);
+  if (o.dry_run && !o.report.empty())
+    throw ConfigError("sweep: --dry-run has no results for --report; leave one of them out");
   const Experiment experiment = plan_sweep(options);
   if (o.dry_run) {
     constexpr Seconds kLongest{10};
@@ -241,9 +243,9 @@ int sensitivity(const Options& o) {
   line.clear();
   if (!found) {
     if (!o.quiet)
-      std::cerr
-          << "this shard's runs are in " << o.store
-          << "; merge all shards' stores (disagg merge), and ask again with that --store and --resume\n";
+      std::cerr << "this shard's runs are in " << o.store
+                << "; merge all shards' stores (disagg merge), and ask again with that --store and --resume"
+                << (o.report.empty() ? "\n" : ": then --report has something to show\n");
     return exit_code::kDone;
   }
   if (!o.report.empty()) report_results(o, "sensitivity", sensitivity_json(*found, o.metric));

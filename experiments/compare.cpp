@@ -461,7 +461,10 @@ void print_comparison(const Comparison& comparison, std::ostream& out) {
   }
   if (!comparison.matched.empty()) out << '\n';
   for (const std::string& matched : comparison.matched) out << matched << '\n';
-  if (sides.size() > 1) out << '\n' << Toned{verdict(comparison), Tone::strong} << '\n';
+}
+
+void print_verdict(const Comparison& comparison, std::ostream& out) {
+  out << Toned{verdict(comparison), Tone::strong} << '\n';
 }
 
 ordered_json comparison_json(const Comparison& comparison) {

@@ -27,11 +27,13 @@ struct ConditionalComparison {
   Comparison comparison;
 };
 
-// Every metric with its change against the first side, cost and size of each cluster, the bottleneck of each,
-// and a verdict. With several seeds figures are means, and changes the means of paired differences with their
+// Every metric with its change against the first side, cost and size of each cluster, and the bottleneck of
+// each. With several seeds figures are means, and changes the means of paired differences with their
 // 95 % confidence intervals.
 void print_comparison(const Comparison& comparison, std::ostream& out);
-// The same for machines: {"baseline": [summary of each seed], "candidates": [{"summaries", "change": {metric:
+// One sentence: which side is better, by how much, how sure that is.
+void print_verdict(const Comparison& comparison, std::ostream& out);
+// Both for machines: {"baseline": [summary of each seed], "candidates": [{"summaries", "change": {metric:
 // {"mean", "half_width"}}}], "matched", "verdict"}. A half width is null for one seed.
 nlohmann::ordered_json comparison_json(const Comparison& comparison);
 

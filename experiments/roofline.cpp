@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <span>
@@ -118,23 +119,34 @@ Json row_json(const RooflineOptions& o, const PrecisionPlan& precision, const Mo
           {"capacity_wall_tokens", p.capacity_wall ? Json(*p.capacity_wall) : Json()}};
 }
 
+// Of a Hugging Face config.json.
+ModelSpec model_of_file(const std::filesystem::path& file) {
+  Problems problems;
+  std::optional<ModelSpec> model = read_hf_file(file, problems);
+  problems.throw_if_any();
+  if (const auto missing = model->not_modelled())
+    throw ConfigError("--model: " + file.string() + ": " + *missing);
+  return *model;
+}
+
 Json rows_json(const RooflineOptions& o) {
   const PrecisionPlan precision = plan_of(o);
-  std::vector<const ModelSpec*> model_rows;
+  std::vector<ModelSpec> models;
   std::vector<const Accelerator*> accelerator_rows;
   std::vector<Phase> phases;
-  for (const std::string& word : o.models) model_rows.push_back(&model_called("--model", word));
+  for (const std::string& word : o.models)
+    models.push_back(word.ends_with(".json") ? model_of_file(word) : model_called("--model", word));
   for (const std::string& word : o.accelerators)
     accelerator_rows.push_back(&accelerator_called("--accelerator", word));
   for (const std::string& word : o.phases)
     phases.push_back(static_cast<Phase>(index_of("--phase", word, kPhaseNames)));
   Json rows = Json::array();
-  for (const ModelSpec* model : model_rows)
+  for (const ModelSpec& model : models)
     for (const Accelerator* accelerator : accelerator_rows)
       for (const Phase phase : phases)
         for (const TokenCount context : o.contexts)
           for (const std::int64_t batch : o.batches)
-            rows.push_back(row_json(o, precision, *model, *accelerator, phase, context, batch));
+            rows.push_back(row_json(o, precision, model, *accelerator, phase, context, batch));
   return rows;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 
 #include "sim/base/config.hpp"
 
@@ -77,6 +78,19 @@ void RunFolder::commit() {
   if (error) throw ConfigError(folder_.string() + ": cannot put the results here: " + error.message());
   committed_ = true;
   fs::remove_all(old, error);
+}
+
+ScratchFolder::ScratchFolder() {
+  std::error_code error;
+  std::string name = (fs::temp_directory_path(error) / "disagg-XXXXXX").string();
+  if (error || mkdtemp(name.data()) == nullptr)
+    throw ConfigError("TMPDIR: cannot make a folder there for intermediate results");
+  path_ = name;
+}
+
+ScratchFolder::~ScratchFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
 }
 
 void finish_writing(std::ofstream& out, const fs::path& file) {

@@ -28,6 +28,20 @@ class RunFolder {
   bool committed_ = false;
 };
 
+// A folder for what nobody keeps; it goes with the object.
+class ScratchFolder {
+ public:
+  ScratchFolder();  // throws ConfigError when none can be made
+  ~ScratchFolder();
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
 // Closes a stream and throws ConfigError naming `file` when not everything could be written (a full disk).
 void finish_writing(std::ofstream& out, const std::filesystem::path& file);
 

@@ -457,6 +457,12 @@ Scenario read_scenario(ConfigNode root, const std::string& name) {
       static_cast<std::uint64_t>(r.get_or<std::int64_t>("seed", "1", Range::non_negative));
   const auto model = read_modelled(r, "model");
   const PrecisionPlan precision = read_precision(r, "precision", {});
+  if (model && find_model(model->name) == nullptr && !model->published_quantization.empty())
+    if (const std::string_view format = disagg::name(precision.expert_format());
+        !format.starts_with(model->published_quantization))
+      assume("weights of '" + model->name + "' in " + std::string(format) +
+                 ", as \"precision\" has it: its config.json has them in " + model->published_quantization,
+             scenario.assumptions);
   if (auto slo = r.find_object("slo")) read_slos(*slo, scenario.slos);
   if (auto horizon = r.find_object("horizon")) {
     scenario.horizon.warm_up = horizon->get_or<Seconds>("warm_up", "0 s", Range::non_negative);

@@ -398,11 +398,12 @@ std::vector<std::string> notes_of(const RunFacts& facts) {
   };
   for (const PoolSetup& pool : facts.cluster.pools()) {
     const Accelerator& a = pool.shape.accelerator;
-    const std::string of = " is told: of '" + a.name + "' nothing is known of ";
-    if (!a.rent) note("no rent" + of + "its \"rent\".");
-    if (!a.all_in_capital || !a.all_in_power)
-      note("no cost of ownership" + of + "\"all_in\" capital and power.");
-    if (!a.tdp) note("no energy" + of + "\"power\", \"tdp\".");
+    const auto lacks = [&](const std::string& field, const std::string& untold) {
+      note("'" + a.name + "' has no " + field + ", so no " + untold + " is told.");
+    };
+    if (!a.rent) lacks("\"rent\"", "rent");
+    if (!a.all_in_capital || !a.all_in_power) lacks("\"all_in\" capital and power", "cost of ownership");
+    if (!a.tdp) lacks("\"power\" with \"tdp\"", "energy");
   }
   return notes;
 }

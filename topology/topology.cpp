@@ -39,7 +39,8 @@ bool has_links(const TopologyPolicy& topology, const PoolSetup& pool, std::int64
   if (nics && width > domain && !accelerator.nic_bandwidth) {
     r.fail("pools", where + std::to_string(width) + " accelerators a stage exceed the scale-up domain of " +
                         std::to_string(domain) + ", and " + accelerator.name +
-                        " has no published NIC bandwidth to join several; " + how_to_give(accelerator, kNic));
+                        " has no published NIC bandwidth to join several; " +
+                        how_to_give(accelerator, accelerator.scale_up_bandwidth ? kNic : kScaleUp));
     return false;
   }
   if (width > 1 && !accelerator.scale_up_bandwidth) {

@@ -43,8 +43,7 @@ async function styles() {
 }
 
 function check(page) {
-  for (const text of kForbidden)
-    if (page.includes(text)) throw new Error(`the page contains ${JSON.stringify(text)}`);
+  for (const text of kForbidden) if (page.includes(text)) throw new Error(`the page contains ${JSON.stringify(text)}`);
   const places = page.split("\n").filter((line) => line.includes("{{DATA}}"));
   if (places.length !== 1) throw new Error(`{{DATA}} is on ${places.length} lines, not on one`);
   if (page.match(/<\/script/gi).length !== 2) throw new Error("a script would end early");

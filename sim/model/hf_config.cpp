@@ -9,8 +9,8 @@
 namespace disagg {
 namespace {
 
-// "deepseek-ai/DeepSeek-V3" of deepseek-ai--DeepSeek-V3.json, else what the file says, else its folder. A
-// "_name_or_path" that is a path is where somebody once kept the model.
+// "deepseek-ai/DeepSeek-V3" of deepseek-ai--DeepSeek-V3.json, else what the file says, else its own name, or
+// of a config.json its folder's. A "_name_or_path" that is a path is where somebody once kept the model.
 std::string name_of(const std::filesystem::path& file, const Reader& config) {
   const std::string stem = file.stem().string();
   const std::size_t dashes = stem.find("--");
@@ -18,6 +18,7 @@ std::string name_of(const std::filesystem::path& file, const Reader& config) {
   const ConfigNode* name = config.node().find("_name_or_path");
   if (name != nullptr && !name->text.empty() && !name->text.starts_with('/') && !name->text.starts_with('.'))
     return name->text;
+  if (file.filename() != "config.json") return file.stem().string();
   return std::filesystem::absolute(file).parent_path().filename().string();
 }
 

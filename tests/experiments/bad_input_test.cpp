@@ -764,7 +764,7 @@ TEST_CASE("Synthetic workloads that make no sense: 10 of them are refused with e
   });
 }
 
-TEST_CASE("Command lines that are not understood: 18 of them are refused with exactly these words",
+TEST_CASE("Command lines that are not understood: 19 of them are refused with exactly these words",
           "[bad-input]") {
   check({
       {.name = "an unknown command",
@@ -793,6 +793,9 @@ TEST_CASE("Command lines that are not understood: 18 of them are refused with ex
        .arguments = "compare scenario.json",
        .error = "scenarios: At least 2 required but received 1\n"
                 "Run with --help for more information."},
+      {.name = "a report of a sweep that is not run",
+       .arguments = "sweep scenario.json --axis seed=1,2 --dry-run --report report.html",
+       .error = "sweep: --dry-run has no results for --report; leave one of them out"},
       {.name = "an axis without values",
        .arguments = "sweep scenario.json --axis cluster.pools[0].replicas",
        .error = "--axis cluster.pools[0].replicas: expects PATH=VALUE,VALUE,..., for example "

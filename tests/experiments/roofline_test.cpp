@@ -120,6 +120,25 @@ TEST_CASE("The table and the CSV have a row for each of 2 x 2 x 2 x 1 x 3 combin
   CHECK_THAT(csv, Catch::StartsWith("model,accelerator,accelerators,phase,context_tokens,batch,weights,"));
 }
 
+TEST_CASE("A model from a config.json of its own has the roofline of the same shape in the catalog",
+          "[roofline]") {
+  const TemporaryFolder folder;
+  disagg::test::write_text(folder / "own.json",
+                           R"({ "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256,
+    "tie_word_embeddings": false })");
+  const Ended ended =
+      call(folder, {"roofline", "--model", "own.json,llama-3.1-8b", "--accelerator", "h100-sxm-80gb",
+                    "--phase", "decode", "--batch", "16", "--format", "json"});
+  INFO(ended.err);
+  REQUIRE(ended.code == 0);
+  const json both = json::parse(ended.out);
+  REQUIRE(both.size() == 2);
+  CHECK(both[0].at("model") == "own");
+  for (const char* figure : {"intensity_flop_per_byte", "step_time_bound_seconds", "capacity_wall_tokens"})
+    CHECK(both[0].at(figure) == both[1].at(figure));
+}
+
 TEST_CASE("An unknown name of the roofline exits with 2 and says what is known", "[roofline]") {
   const TemporaryFolder folder;
   const auto complaint = [&](const std::vector<std::string>& arguments) {

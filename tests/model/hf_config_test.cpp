@@ -404,6 +404,7 @@ TEST_CASE("A config.json is named after its file, what it says, or its folder", 
   const Json local = with(kLlama8B, {{"_name_or_path", "/data/checkpoints/step-9000"}});
   CHECK(read_file(folder.write("llama/config.json", local.dump())).name == "llama");
   CHECK_THROWS_AS(read_file(folder.write("cut.json", "{\"model_type\": ")), ConfigError);
+  CHECK(read_file(folder.write("somewhere/own-14b.json", kLlama8B.dump())).name == "own-14b");
 }
 
 TEST_CASE("Silence and null in a config.json mean what they mean to the transformers library",

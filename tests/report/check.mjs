@@ -15,13 +15,13 @@ const kTooltipMs = 500;
 const kHovered = ["topology", "replicas-over-time", "quadrants"];
 const kViews = [
   { name: "light", width: 1280, height: 900, colorScheme: "light" },
-  { name: "dark", width: 1280, height: 900, colorScheme: "dark" },
-  { name: "mobile", width: 390, height: 844, colorScheme: "light" },
+  { name: "dark-mobile", width: 390, height: 844, colorScheme: "dark" },
 ];
 
 function readArguments(words) {
   const options = {
-    modules: process.env.DISAGG_REPORT_MODULES ?? join(dirname(fileURLToPath(import.meta.url)), "../../experiments/report"),
+    modules:
+      process.env.DISAGG_REPORT_MODULES ?? join(dirname(fileURLToPath(import.meta.url)), "../../experiments/report"),
     screenshots: null,
     charts: [],
     reports: [],
@@ -70,7 +70,8 @@ async function checkCharts(page, fail) {
     const marks = await page.evaluate((one) => window.disaggReport.markCount(one), id);
     if (!(marks > 0)) fail(`chart ${id} has no marks`);
     const { share, colours } = await page.evaluate(inkOf, id);
-    if (share < 0.0005 || colours < 3) fail(`chart ${id} is blank: ${(share * 100).toFixed(3)} % drawn in ${colours} colours`);
+    if (share < 0.0005 || colours < 3)
+      fail(`chart ${id} is blank: ${(share * 100).toFixed(3)} % drawn in ${colours} colours`);
     const said = await page.locator(`#chart-${id} .canvas`).getAttribute("aria-label");
     const reading = await page.locator(`#chart-${id} .reading`).textContent();
     if (!reading || !said?.includes(reading)) fail(`chart ${id} does not say its reading`);
@@ -87,13 +88,21 @@ async function checkTooltip(page, id, fail) {
     page.evaluate(
       (one) =>
         [...document.querySelectorAll(`#chart-${CSS.escape(one)} .canvas > div`)].some(
-          (node) => node.textContent.trim() !== "" && getComputedStyle(node).visibility !== "hidden" && Number(getComputedStyle(node).opacity) > 0,
+          (node) =>
+            node.textContent.trim() !== "" &&
+            getComputedStyle(node).visibility !== "hidden" &&
+            Number(getComputedStyle(node).opacity) > 0,
         ),
       id,
     );
   const canvas = page.locator(`#chart-${id} .canvas`);
   const { width, height } = await canvas.boundingBox();
-  for (const [x, y] of marks.length > 0 ? marks : [[width / 2, height / 2], [width / 3, height / 2]]) {
+  for (const [x, y] of marks.length > 0
+    ? marks
+    : [
+        [width / 2, height / 2],
+        [width / 3, height / 2],
+      ]) {
     const top = await canvas.evaluate((node) => node.getBoundingClientRect().top + scrollY);
     await page.evaluate((down) => scrollTo(0, down - innerHeight / 2), top + y);
     const box = await canvas.boundingBox();
@@ -154,7 +163,11 @@ async function checkWidth(page, fail) {
     inner: document.documentElement.scrollWidth,
     outer: document.documentElement.clientWidth,
     wide: [...document.querySelectorAll("main *, header *")]
-      .filter((node) => !node.closest(".scroll, .canvas") && node.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+      .filter(
+        (node) =>
+          !node.closest(".scroll, .canvas") &&
+          node.getBoundingClientRect().right > document.documentElement.clientWidth + 1,
+      )
       .map((node) => `${node.tagName.toLowerCase()}.${node.className}`)
       .slice(0, 3),
   }));
@@ -164,8 +177,15 @@ async function checkWidth(page, fail) {
 async function checkAccess(page, axe, fail) {
   await page.evaluate(axe);
   const violations = await page.evaluate(async () => (await window.axe.run(document)).violations);
-  for (const { id, impact, help, nodes } of violations.filter((one) => one.impact === "serious" || one.impact === "critical"))
-    fail(`axe: ${id} (${impact}): ${help}: ${nodes.slice(0, 3).map((node) => node.target.join(" ")).join("; ")}`);
+  for (const { id, impact, help, nodes } of violations.filter(
+    (one) => one.impact === "serious" || one.impact === "critical",
+  ))
+    fail(
+      `axe: ${id} (${impact}): ${help}: ${nodes
+        .slice(0, 3)
+        .map((node) => node.target.join(" "))
+        .join("; ")}`,
+    );
 }
 
 // A busy machine may be late once: the best of a few loads counts.
@@ -176,7 +196,10 @@ async function checkPaint(page, fail) {
       await page.reload({ waitUntil: "load" });
       await settled(page);
     }
-    best = Math.min(best, await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity));
+    best = Math.min(
+      best,
+      await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity),
+    );
   }
   if (best > kFirstPaintMs) fail(`first paint took ${best.toFixed(0)} ms`);
 }
@@ -199,7 +222,10 @@ async function checkReport(browser, file, axe, options, report) {
       acceptDownloads: true,
     });
     const page = await context.newPage();
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && fail(`console: ${message.text()}`));
+    page.on(
+      "console",
+      (message) => ["error", "warning"].includes(message.type()) && fail(`console: ${message.text()}`),
+    );
     page.on("pageerror", (error) => fail(`page error: ${error.message}`));
     page.on("request", (request) => {
       if (request.url() !== url && !/^(data|blob):/.test(request.url())) fail(`requests ${request.url()}`);
@@ -211,12 +237,14 @@ async function checkReport(browser, file, axe, options, report) {
     } else {
       await checkPaint(page, fail);
       const charts = await checkCharts(page, fail);
-      if (file === options.reports[0]) for (const id of options.charts) if (!charts.includes(id)) fail(`there is no chart ${id}`);
+      if (file === options.reports[0])
+        for (const id of options.charts) if (!charts.includes(id)) fail(`there is no chart ${id}`);
       await checkWidth(page, fail);
       await checkAccess(page, axe, fail);
       if (options.screenshots) await screenshot(page, options.screenshots, `${basename(file, ".html")}-${view.name}`);
       if (charts.length > 0 && view === kViews[0]) {
-        for (const id of new Set([charts[0], ...charts.filter((one) => kHovered.includes(one))])) await checkTooltip(page, id, fail);
+        for (const id of new Set([charts[0], ...charts.filter((one) => kHovered.includes(one))]))
+          await checkTooltip(page, id, fail);
         await checkDownloads(page, charts[0], fail);
       }
       if (view === kViews[0]) {
@@ -239,7 +267,10 @@ const require = createRequire(join(resolve(options.modules), "package.json"));
 const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
 let failures = 0;
 const report = (failure) => {
   ++failures;

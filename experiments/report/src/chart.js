@@ -36,7 +36,11 @@ class Chart {
   choices() {
     const offered = (this.spec.choices ?? []).filter((choice) => choice.kind === "range" || choice.options.length > 1);
     if (offered.length === 0) return null;
-    return element("div", { class: "choices" }, offered.map((choice) => this.control(choice)));
+    return element(
+      "div",
+      { class: "choices" },
+      offered.map((choice) => this.control(choice)),
+    );
   }
 
   control(choice) {
@@ -78,7 +82,11 @@ class Chart {
 
   savePicture() {
     this.render();
-    const url = this.view.getDataURL({ pixelRatio: 2, backgroundColor: theme().surface, excludeComponents: ["dataZoom"] });
+    const url = this.view.getDataURL({
+      pixelRatio: 2,
+      backgroundColor: theme().surface,
+      excludeComponents: ["dataZoom"],
+    });
     download(`${this.spec.id}.png`, url);
   }
 
@@ -121,15 +129,18 @@ class Chart {
   // Where single points and bars are in the chart, in pixels; lines have none.
   markPositions() {
     if (!this.view) return [];
-    return this.view.getModel().getSeries().flatMap((series) => {
-      const data = series.getData();
-      return Array.from({ length: data.count() }, (_, i) => data.getItemGraphicEl(i))
-        .filter((mark) => mark && !mark.silent)
-        .map((mark) => {
-          const { x, y, width, height } = mark.getBoundingRect();
-          return mark.transformCoordToGlobal(x + width / 2, y + height / 2);
-        });
-    });
+    return this.view
+      .getModel()
+      .getSeries()
+      .flatMap((series) => {
+        const data = series.getData();
+        return Array.from({ length: data.count() }, (_, i) => data.getItemGraphicEl(i))
+          .filter((mark) => mark && !mark.silent)
+          .map((mark) => {
+            const { x, y, width, height } = mark.getBoundingRect();
+            return mark.transformCoordToGlobal(x + width / 2, y + height / 2);
+          });
+      });
   }
 }
 

@@ -9,7 +9,11 @@ export function sidesOf(comparison) {
   const baseline = comparison.baseline ?? [];
   return [
     { name: nameOf(baseline, 0), summaries: baseline, change: null },
-    ...candidates.map(({ summaries, change }, i) => ({ name: nameOf(summaries ?? [], i + 1), summaries: summaries ?? [], change: change ?? {} })),
+    ...candidates.map(({ summaries, change }, i) => ({
+      name: nameOf(summaries ?? [], i + 1),
+      summaries: summaries ?? [],
+      change: change ?? {},
+    })),
   ];
 }
 
@@ -44,4 +48,5 @@ export const kVerdictWords = {
   untested: "one seed: no interval",
 };
 
-export const seedsOf = (side) => side.summaries.map((summary) => summary.provenance?.seed).filter((seed) => seed !== undefined);
+export const seedsOf = (side) =>
+  side.summaries.map((summary) => summary.provenance?.seed).filter((seed) => seed !== undefined);

@@ -34,9 +34,7 @@ export function parseTable(text, texts) {
   const [header, ...rows] = fieldsOf(text);
   const number = (field) => (field === "" || !Number.isFinite(Number(field)) ? null : Number(field));
   return rows.map((row) =>
-    Object.fromEntries(
-      header.map((name, i) => [name, texts.includes(name) ? (row[i] ?? "") : number(row[i] ?? "")]),
-    ),
+    Object.fromEntries(header.map((name, i) => [name, texts.includes(name) ? (row[i] ?? "") : number(row[i] ?? "")])),
   );
 }
 

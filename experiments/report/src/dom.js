@@ -25,14 +25,22 @@ export function downloadText(name, text, type) {
 export class LabelledRange {
   constructor({ id, label, mark, onchange }) {
     this.onchange = onchange;
-    this.input = element("input", { id, type: "range", min: 0, step: 1, oninput: () => this.choose(Number(this.input.value)) });
+    this.input = element("input", {
+      id,
+      type: "range",
+      min: 0,
+      step: 1,
+      oninput: () => this.choose(Number(this.input.value)),
+    });
     this.output = element("output", { for: id, "aria-live": "off" });
     this.node = element(
       "div",
       { class: "choice range" },
       element("label", { for: id }, label),
       this.input,
-      mark ? element("button", { type: "button", title: mark.about, onclick: () => this.choose(this.marked) }, mark.label) : null,
+      mark
+        ? element("button", { type: "button", title: mark.about, onclick: () => this.choose(this.marked) }, mark.label)
+        : null,
       this.output,
     );
   }
@@ -43,7 +51,12 @@ export class LabelledRange {
     this.marked = options.findIndex((option) => option.value === marked);
     this.node.hidden = options.length < 2;
     this.input.max = Math.max(0, options.length - 1);
-    this.show(Math.max(0, options.findIndex((option) => option.value === value)));
+    this.show(
+      Math.max(
+        0,
+        options.findIndex((option) => option.value === value),
+      ),
+    );
   }
 
   show(place) {

@@ -34,9 +34,22 @@ function page(report) {
     element(
       "header",
       { class: "top" },
-      element("div", { class: "name" }, element("p", { class: "kind" }, label), element("h1", {}, report.title || "Report")),
+      element(
+        "div",
+        { class: "name" },
+        element("p", { class: "kind" }, label),
+        element("h1", {}, report.title || "Report"),
+      ),
       themeButton(),
-      element("nav", { "aria-label": "Sections" }, element("ul", {}, titles.map((title) => element("li", {}, element("a", { href: `#${idOf(title)}` }, title))))),
+      element(
+        "nav",
+        { "aria-label": "Sections" },
+        element(
+          "ul",
+          {},
+          titles.map((title) => element("li", {}, element("a", { href: `#${idOf(title)}` }, title))),
+        ),
+      ),
     ),
     element(
       "main",

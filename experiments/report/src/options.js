@@ -76,12 +76,23 @@ const tick = (value) => Number(value.toPrecision(6)).toLocaleString("en-US", { m
 const compact = (value) => {
   const size = Math.abs(value);
   if (size >= 1e15 || (size > 0 && size < 1e-3)) return value.toExponential(0).replace("e+", "e");
-  const [factor, letter] = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]].find(([f]) => size >= f) ?? [1, ""];
+  const [factor, letter] = [
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e4, "k"],
+  ].find(([f]) => size >= f) ?? [1, ""];
   return `${tick(value / (letter === "k" ? 1e3 : factor))}${letter}`;
 };
 
 export const xValue = (theme, name, more) =>
-  axis(theme, name, { type: "value", nameGap: 30, scale: true, ...more, axisLabel: { formatter: compact, ...more?.axisLabel } });
+  axis(theme, name, {
+    type: "value",
+    nameGap: 30,
+    scale: true,
+    ...more,
+    axisLabel: { formatter: compact, ...more?.axisLabel },
+  });
 
 export const yValue = (theme, name, more) =>
   axis(theme, name, { type: "value", nameGap: 48, ...more, axisLabel: { formatter: compact, ...more?.axisLabel } });
@@ -175,16 +186,32 @@ export function stackedBars(theme, { bars, parts, xName, label, width, max }) {
   return {
     height: 92 + 40 * bars.length,
     option: {
-      legend: legend(theme, parts.map((part) => part.name), { icon: "roundRect" }),
+      legend: legend(
+        theme,
+        parts.map((part) => part.name),
+        { icon: "roundRect" },
+      ),
       grid: grid({ right: 30 }),
       tooltip: tooltip(theme, {
         trigger: "axis",
         axisPointer: { type: "shadow" },
         formatter: (items) =>
-          tooltipHtml(items[0].name, items.map((item) => [item.seriesName, label(item.value), item.color])),
+          tooltipHtml(
+            items[0].name,
+            items.map((item) => [item.seriesName, label(item.value), item.color]),
+          ),
       }),
       xAxis: xValue(theme, xName, { scale: false, max }),
-      yAxis: categories(theme, null, bars, { inverse: true, axisLabel: { color: theme.text, fontSize: 12, width: width < 500 ? 104 : 180, overflow: "break", lineHeight: 14 } }),
+      yAxis: categories(theme, null, bars, {
+        inverse: true,
+        axisLabel: {
+          color: theme.text,
+          fontSize: 12,
+          width: width < 500 ? 104 : 180,
+          overflow: "break",
+          lineHeight: 14,
+        },
+      }),
       series: parts.map((part) => ({
         name: part.name,
         type: "bar",

@@ -13,12 +13,14 @@ const known = (value) => typeof value === "number";
 export function rates(rows, column) {
   return rows.slice(1).map((row, i) => {
     const step = row.time_s - rows[i].time_s;
-    const rate = step > 0 && known(row[column]) && known(rows[i][column]) ? (row[column] - rows[i][column]) / step : null;
+    const rate =
+      step > 0 && known(row[column]) && known(rows[i][column]) ? (row[column] - rows[i][column]) / step : null;
     return [row.time_s, rate];
   });
 }
 
-export const levels = (rows, column, factor = 1) => rows.map((row) => [row.time_s, known(row[column]) ? row[column] * factor : null]);
+export const levels = (rows, column, factor = 1) =>
+  rows.map((row) => [row.time_s, known(row[column]) ? row[column] * factor : null]);
 
 // Rows by what they say in `column`, in the order of the table.
 export function grouped(rows, column) {
@@ -46,10 +48,7 @@ const isFull = ({ unit, lines }) => unit === "%" && Math.max(...lines.map(peakOf
 function unmeasured(summary, end) {
   const from = summary.measured?.from_s;
   const to = summary.measured?.to_s;
-  return [
-    ...(from > 0 ? [[0, from]] : []),
-    ...(typeof to === "number" && to < end ? [[to, end]] : []),
-  ];
+  return [...(from > 0 ? [[0, from]] : []), ...(typeof to === "number" && to < end ? [[to, end]] : [])];
 }
 
 // panels: [{ title, unit, lines: [{ name, place, points: [[time, value]] }] }]; a line is drawn like the place of its name
@@ -74,11 +73,16 @@ export function drawPanels({ panels, names, noun, summary }, { theme, narrow }) 
       data: points,
       markArea:
         nthLine === 0 && shaded.length > 0
-          ? { silent: true, itemStyle: { color: theme.subtle, opacity: 0.16 }, data: shaded.map(([from, to]) => [{ xAxis: from }, { xAxis: to }]) }
+          ? {
+              silent: true,
+              itemStyle: { color: theme.subtle, opacity: 0.16 },
+              data: shaded.map(([from, to]) => [{ xAxis: from }, { xAxis: to }]),
+            }
           : undefined,
     })),
   );
-  const rowsOf = (panel) => panel.lines.flatMap(({ name, points }) => points.map(([time, value]) => [panel.title, name, time, value]));
+  const rowsOf = (panel) =>
+    panel.lines.flatMap(({ name, points }) => points.map(([time, value]) => [panel.title, name, time, value]));
   return {
     height: topOf(last) + kPanelHeight + 86,
     shaded: shaded.length > 0,
@@ -100,7 +104,11 @@ export function drawPanels({ panels, names, noun, summary }, { theme, narrow }) 
             `At ${withUnit(items[0].value[0], "s")}`,
             items.map((item) => {
               const { title, unit } = panels[item.axisIndex];
-              return [`${title.replace(/ \(.*/, "")}, ${item.seriesName}`, withUnit(item.value[1] ?? NaN, unit), item.color];
+              return [
+                `${title.replace(/ \(.*/, "")}, ${item.seriesName}`,
+                withUnit(item.value[1] ?? NaN, unit),
+                item.color,
+              ];
             }),
           ),
       }),
@@ -113,7 +121,14 @@ export function drawPanels({ panels, names, noun, summary }, { theme, narrow }) 
           axisLabel: { show: i === last, showMaxLabel: false },
         }),
       ),
-      yAxis: panels.map((panel, i) => yValue(theme, null, { gridIndex: i, splitNumber: 3, min: 0, ...(isFull(panel) ? { max: 100, interval: 50 } : {}) })),
+      yAxis: panels.map((panel, i) =>
+        yValue(theme, null, {
+          gridIndex: i,
+          splitNumber: 3,
+          min: 0,
+          ...(isFull(panel) ? { max: 100, interval: 50 } : {}),
+        }),
+      ),
       dataZoom: [
         {
           type: "slider",

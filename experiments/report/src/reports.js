@@ -70,7 +70,10 @@ function compare({ results, sides }) {
       warnings(firsts),
     ],
     sections: [
-      section("By how much, how sure", [...forestChart([{ label: "All", sides: compared }]), ...tradeOffChart(compared)]),
+      section("By how much, how sure", [
+        ...forestChart([{ label: "All", sides: compared }]),
+        ...tradeOffChart(compared),
+      ]),
       ...insights(firsts),
     ],
     summaries: compared.flatMap((side) => side.summaries),
@@ -124,7 +127,14 @@ function sweep(report, label) {
     ],
     sections: [section("Figures", sweepCharts(read), [sweepTable(read)]), ...insights(report.sides)],
     summaries: summariesOf(report.sides),
-    origin: [["Scenario hashes", hashes.length > 0 ? `${plural(hashes.length, "scenario")}: ${hashes.slice(0, 12).join(", ")}${hashes.length > 12 ? ", \u2026" : ""}` : null]],
+    origin: [
+      [
+        "Scenario hashes",
+        hashes.length > 0
+          ? `${plural(hashes.length, "scenario")}: ${hashes.slice(0, 12).join(", ")}${hashes.length > 12 ? ", \u2026" : ""}`
+          : null,
+      ],
+    ],
   };
 }
 
@@ -136,7 +146,11 @@ function sensitivity({ results, sides }) {
       answerText(sensitivityText(results)),
       statCards([
         { label: `Mean ${metric.label}`, value: results.mean, unit: metric.unit },
-        { label: "Standard deviation", value: results.variance > 0 ? Math.sqrt(results.variance) : null, unit: metric.unit },
+        {
+          label: "Standard deviation",
+          value: results.variance > 0 ? Math.sqrt(results.variance) : null,
+          unit: metric.unit,
+        },
         { label: "Runs", value: results.runs },
         { label: "Method", value: results.method },
       ]),

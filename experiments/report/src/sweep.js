@@ -26,7 +26,10 @@ export function readSweep(results) {
   const points = all.filter((point) => !point.error && Object.keys(point.figures).length > 0);
   const names = [...new Set(points.flatMap((point) => Object.keys(point.assignments)))];
   const axes = names
-    .map((name) => ({ name, values: [...new Set(points.map((point) => String(point.assignments[name] ?? "")))].sort(natural) }))
+    .map((name) => ({
+      name,
+      values: [...new Set(points.map((point) => String(point.assignments[name] ?? "")))].sort(natural),
+    }))
     .filter(({ name, values }) => name !== "seed" && values.length > 1);
   const seeds = new Set(points.map((point) => point.assignments.seed).filter((seed) => seed !== undefined)).size;
   const metrics = inOrder(
@@ -72,12 +75,16 @@ export function extremes(cells, metric) {
 // The best points by the figures that decide, in words.
 export function sweepFindings(sweep) {
   const groups = groupsOf(sweep);
-  return kDecisive.filter((path) => sweep.metrics.includes(path)).map((path) => {
-    const metric = describe(path);
-    const known = groups.map(({ name, members }) => ({ name, value: figure(members, path) })).filter(({ value }) => value !== null);
-    const sign = metric.better === "higher" ? 1 : -1;
-    const best = known.reduce((a, b) => (sign * b.value > sign * a.value ? b : a));
-    const label = metric.label.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
-    return `${sign > 0 ? "Highest" : "Lowest"} ${label}: ${withUnit(best.value, metric.unit)} at ${best.name}.`;
-  });
+  return kDecisive
+    .filter((path) => sweep.metrics.includes(path))
+    .map((path) => {
+      const metric = describe(path);
+      const known = groups
+        .map(({ name, members }) => ({ name, value: figure(members, path) }))
+        .filter(({ value }) => value !== null);
+      const sign = metric.better === "higher" ? 1 : -1;
+      const best = known.reduce((a, b) => (sign * b.value > sign * a.value ? b : a));
+      const label = metric.label.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+      return `${sign > 0 ? "Highest" : "Lowest"} ${label}: ${withUnit(best.value, metric.unit)} at ${best.name}.`;
+    });
 }

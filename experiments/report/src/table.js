@@ -6,7 +6,11 @@ export function dataTable({ id, title, columns, rows, note, csv }) {
   const shown = rows.map((row) => columns.map((column) => column.of(row)));
   const kindOf = (column) => (column.text ? "text" : "number");
   const save = () =>
-    downloadText(`${id}.csv`, formatTable(csv ?? { columns: columns.map((column) => column.label), rows: shown }), "text/csv");
+    downloadText(
+      `${id}.csv`,
+      formatTable(csv ?? { columns: columns.map((column) => column.label), rows: shown }),
+      "text/csv",
+    );
   return element(
     "div",
     { class: "table wide", id: `table-${id}` },
@@ -24,7 +28,12 @@ export function dataTable({ id, title, columns, rows, note, csv }) {
             "tr",
             {},
             columns.map((column) =>
-              element("th", { scope: "col", class: kindOf(column) }, column.label, column.unit ? element("small", {}, ` ${column.unit}`) : null),
+              element(
+                "th",
+                { scope: "col", class: kindOf(column) },
+                column.label,
+                column.unit ? element("small", {}, ` ${column.unit}`) : null,
+              ),
             ),
           ),
         ),
@@ -49,7 +58,11 @@ export function dataTable({ id, title, columns, rows, note, csv }) {
       "div",
       { class: "caption" },
       element("p", { class: "reading" }, note ?? ""),
-      element("div", { class: "downloads" }, element("button", { type: "button", onclick: save, "aria-label": `Download CSV of ${title}` }, "CSV")),
+      element(
+        "div",
+        { class: "downloads" },
+        element("button", { type: "button", onclick: save, "aria-label": `Download CSV of ${title}` }, "CSV"),
+      ),
     ),
   );
 }

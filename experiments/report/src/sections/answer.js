@@ -25,7 +25,12 @@ function card(title, children) {
 
 export const answerText = (text) => (text ? element("p", { class: "verdict" }, text) : null);
 
-export const answerList = (texts) => element("ul", { class: "findings" }, texts.map((text) => element("li", {}, text)));
+export const answerList = (texts) =>
+  element(
+    "ul",
+    { class: "findings" },
+    texts.map((text) => element("li", {}, text)),
+  );
 
 export function valueCards(summary) {
   const known = kKeyFigures.filter((path) => valueAt(summary, path) !== null);
@@ -66,7 +71,7 @@ export function howSure(sides) {
   if (seeds === 0) return null;
   const text =
     seeds > 1
-      ? `Large figures are means of ${sides.length > 2 ? "each cluster" : sides[1]?.name ?? "the cluster"} over ${plural(seeds, "seed")}; differences are paired by seed, \u00b1 half a 95 % confidence interval.`
+      ? `Large figures are means of ${sides.length > 2 ? "each cluster" : (sides[1]?.name ?? "the cluster")} over ${plural(seeds, "seed")}; differences are paired by seed, \u00b1 half a 95 % confidence interval.`
       : "One seed: the differences have no confidence interval. More seeds tell chance from effect.";
   return element("p", { class: "reading" }, text);
 }
@@ -78,7 +83,10 @@ export function statCards(stats) {
     stats
       .filter(({ value }) => value !== null && value !== undefined)
       .map(({ label, value, unit }) =>
-        card(label, element("p", { class: "value" }, typeof value === "number" ? amount(value, unit ?? "") : [String(value)])),
+        card(
+          label,
+          element("p", { class: "value" }, typeof value === "number" ? amount(value, unit ?? "") : [String(value)]),
+        ),
       ),
   );
 }
@@ -89,7 +97,9 @@ export function bottleneckList(sides) {
   return element(
     "ul",
     { class: "findings" },
-    said.map(({ name, summary }) => element("li", {}, sides.length > 1 ? element("strong", {}, `${name}: `) : null, summary.bottleneck.sentence)),
+    said.map(({ name, summary }) =>
+      element("li", {}, sides.length > 1 ? element("strong", {}, `${name}: `) : null, summary.bottleneck.sentence),
+    ),
   );
 }
 
@@ -104,5 +114,7 @@ export function warnings(sides) {
       ...(summary.provenance?.notes ?? []).map((note) => `${who}${note}`),
     ].filter(Boolean);
   });
-  return said.length > 0 ? element("div", { class: "warnings", role: "note" }, element("h3", {}, "Mind"), answerList(said)) : null;
+  return said.length > 0
+    ? element("div", { class: "warnings", role: "note" }, element("h3", {}, "Mind"), answerList(said))
+    : null;
 }

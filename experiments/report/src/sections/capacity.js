@@ -41,7 +41,9 @@ function statePoints(theme, probes, xOf) {
       itemStyle: { color: meets ? theme.better : theme.worse, borderColor: theme.surface, borderWidth: 1, opacity: 1 },
       symbol: meets ? "circle" : "diamond",
       symbolSize: 12,
-      data: probes.flatMap((probe, place) => (probe.meets === meets ? [[xOf(probe), probe.slo_attainment * 100, place]] : [])),
+      data: probes.flatMap((probe, place) =>
+        probe.meets === meets ? [[xOf(probe), probe.slo_attainment * 100, place]] : [],
+      ),
     }),
   );
 }
@@ -51,7 +53,11 @@ function drawAttainment(results, probes, { theme }) {
   const states = statePoints(theme, probes, (probe) => probe.arriving_per_s);
   return {
     option: {
-      legend: legend(theme, kStates.map(({ name }) => name), { points: true }),
+      legend: legend(
+        theme,
+        kStates.map(({ name }) => name),
+        { points: true },
+      ),
       grid: grid(),
       tooltip: tooltip(theme, { trigger: "item", formatter: ({ value, color }) => tipOf(probes[value[2]], color) }),
       xAxis: loadAxis(theme, probes),
@@ -94,9 +100,22 @@ function loadAxis(theme, probes) {
   });
 }
 
-const kColumns = ["load", "arriving_per_s", "slo_attainment", "ttft_p99_ms", "tpot_p99_ms", "meets", "saturated", "ended_early", "too_short_to_tell"];
+const kColumns = [
+  "load",
+  "arriving_per_s",
+  "slo_attainment",
+  "ttft_p99_ms",
+  "tpot_p99_ms",
+  "meets",
+  "saturated",
+  "ended_early",
+  "too_short_to_tell",
+];
 
-const tableOf = (probes) => ({ columns: kColumns, rows: probes.map((probe) => kColumns.map((name) => probe[name] ?? null)) });
+const tableOf = (probes) => ({
+  columns: kColumns,
+  rows: probes.map((probe) => kColumns.map((name) => probe[name] ?? null)),
+});
 
 function drawLatencies(probes, { theme }) {
   const lines = [
@@ -107,7 +126,10 @@ function drawLatencies(probes, { theme }) {
   const [first, last] = [probes[0], probes[probes.length - 1]];
   return {
     option: {
-      legend: legend(theme, lines.map(({ name }) => name)),
+      legend: legend(
+        theme,
+        lines.map(({ name }) => name),
+      ),
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "axis",
@@ -115,11 +137,18 @@ function drawLatencies(probes, { theme }) {
       }),
       xAxis: loadAxis(theme, probes),
       yAxis: yValue(theme, "Latency (ms, log)", { type: "log", ...logRange(values) }),
-      series: lines.map(({ name, key }, i) => ({ ...lineStyle(theme, i), name, data: probes.map((probe) => [probe.arriving_per_s, probe[key] || null]) })),
+      series: lines.map(({ name, key }, i) => ({
+        ...lineStyle(theme, i),
+        name,
+        data: probes.map((probe) => [probe.arriving_per_s, probe[key] || null]),
+      })),
     },
     table: tableOf(probes),
     reading: lines
-      .map(({ name, key }) => `${name} goes from ${withUnit(first[key], "ms")} at ${withUnit(first.arriving_per_s, "req/s")} to ${withUnit(last[key], "ms")} at ${withUnit(last.arriving_per_s, "req/s")}`)
+      .map(
+        ({ name, key }) =>
+          `${name} goes from ${withUnit(first[key], "ms")} at ${withUnit(first.arriving_per_s, "req/s")} to ${withUnit(last[key], "ms")} at ${withUnit(last.arriving_per_s, "req/s")}`,
+      )
       .join("; ")
       .concat("."),
   };
@@ -128,17 +157,34 @@ function drawLatencies(probes, { theme }) {
 export function capacityText({ capacity, next }) {
   if (!capacity) return "No load tried meets the SLO.";
   const held = `Meets the SLO up to ${withUnit(capacity.arriving_per_s, "req/s")}, with ${percent(capacity.slo_attainment)} of the requests`;
-  return next ? `${held}; at ${withUnit(next.arriving_per_s, "req/s")} it fails, with ${percent(next.slo_attainment)}.` : `${held}; no higher load was tried.`;
+  return next
+    ? `${held}; at ${withUnit(next.arriving_per_s, "req/s")} it fails, with ${percent(next.slo_attainment)}.`
+    : `${held}; no higher load was tried.`;
 }
 
-const byLoad = (tried) => tried.filter((probe) => probe.arriving_per_s > 0 && probe.slo_attainment !== null).sort((a, b) => a.arriving_per_s - b.arriving_per_s);
+const byLoad = (tried) =>
+  tried
+    .filter((probe) => probe.arriving_per_s > 0 && probe.slo_attainment !== null)
+    .sort((a, b) => a.arriving_per_s - b.arriving_per_s);
 
 export function capacityCharts(results) {
   const probes = byLoad([...(results.tried ?? [])]);
   if (probes.length === 0) return [];
   return [
-    { id: "attainment", title: "SLO attainment against load", wide: true, height: 360, draw: (_, context) => drawAttainment(results, probes, context) },
-    { id: "latencies", title: "Latency against load", wide: true, height: 320, draw: (_, context) => drawLatencies(probes, context) },
+    {
+      id: "attainment",
+      title: "SLO attainment against load",
+      wide: true,
+      height: 360,
+      draw: (_, context) => drawAttainment(results, probes, context),
+    },
+    {
+      id: "latencies",
+      title: "Latency against load",
+      wide: true,
+      height: 320,
+      draw: (_, context) => drawLatencies(probes, context),
+    },
   ];
 }
 
@@ -157,7 +203,8 @@ function drawBudgets(results, probes, { theme }) {
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "item",
-        formatter: ({ value, color }) => `${tooltipHtml(assignmentsOf(probes[value[2]]), [])}${tipOf(probes[value[2]], color)}`,
+        formatter: ({ value, color }) =>
+          `${tooltipHtml(assignmentsOf(probes[value[2]]), [])}${tipOf(probes[value[2]], color)}`,
       }),
       xAxis: xValue(theme, "Budget"),
       yAxis: yValue(theme, "SLO attainment (%)", { scale: true }),
@@ -175,15 +222,28 @@ function drawBudgets(results, probes, { theme }) {
         },
       ],
     },
-    table: { columns: ["assignments", "budget", ...kColumns], rows: probes.map((probe) => [assignmentsOf(probe), probe.budget, ...kColumns.map((name) => probe[name] ?? null)]) },
+    table: {
+      columns: ["assignments", "budget", ...kColumns],
+      rows: probes.map((probe) => [assignmentsOf(probe), probe.budget, ...kColumns.map((name) => probe[name] ?? null)]),
+    },
     reading: minimiseText(results),
   };
 }
 
 export function minimiseCharts(results) {
-  const probes = (results.tried ?? []).filter((probe) => typeof probe.budget === "number" && typeof probe.slo_attainment === "number");
+  const probes = (results.tried ?? []).filter(
+    (probe) => typeof probe.budget === "number" && typeof probe.slo_attainment === "number",
+  );
   if (probes.length === 0) return [];
-  return [{ id: "budgets", title: "SLO attainment against budget", wide: true, height: 360, draw: (_, context) => drawBudgets(results, probes, context) }];
+  return [
+    {
+      id: "budgets",
+      title: "SLO attainment against budget",
+      wide: true,
+      height: 360,
+      draw: (_, context) => drawBudgets(results, probes, context),
+    },
+  ];
 }
 
 export function probeTable(results) {
@@ -209,10 +269,20 @@ export function probeTable(results) {
       {
         label: "Remarks",
         text: true,
-        of: (probe) => [probe.saturated && "saturated", probe.ended_early && "ended early", probe.too_short_to_tell && "too short to tell"].filter(Boolean).join(", "),
+        of: (probe) =>
+          [
+            probe.saturated && "saturated",
+            probe.ended_early && "ended early",
+            probe.too_short_to_tell && "too short to tell",
+          ]
+            .filter(Boolean)
+            .join(", "),
       },
     ],
     rows: probes,
-    note: results.impossible?.length > 0 ? `Impossible: ${results.impossible.map((assignments) => [assignments].flat().join(", ")).join("; ")}.` : "",
+    note:
+      results.impossible?.length > 0
+        ? `Impossible: ${results.impossible.map((assignments) => [assignments].flat().join(", ")).join("; ")}.`
+        : "",
   });
 }

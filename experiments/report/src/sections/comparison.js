@@ -26,8 +26,12 @@ function drawForest(baseline, side, { theme, narrow }) {
   const low = (row) => ratio(row.mean - (row.halfWidth ?? 0));
   const high = (row) => ratio(row.mean + (row.halfWidth ?? 0));
   // Powers of two around all intervals, the same on both sides of 1.
-  const reach = Math.max(1, ...rows.flatMap((row) => [low(row), high(row)]).map((value) => Math.ceil(Math.abs(Math.log2(value)))));
-  const counted = (name) => rows.filter((row) => kGroups.find((group) => group.name === name).verdicts.includes(row.verdict)).length;
+  const reach = Math.max(
+    1,
+    ...rows.flatMap((row) => [low(row), high(row)]).map((value) => Math.ceil(Math.abs(Math.log2(value)))),
+  );
+  const counted = (name) =>
+    rows.filter((row) => kGroups.find((group) => group.name === name).verdicts.includes(row.verdict)).length;
   const names = rows.map((row) => row.metric.label);
   const everyRow = (width) => ({
     inverse: true,
@@ -36,7 +40,11 @@ function drawForest(baseline, side, { theme, narrow }) {
   return {
     height: 96 + (narrow ? 32 : 21) * rows.length,
     option: {
-      legend: legend(theme, kGroups.map(({ name }) => name), { points: true }),
+      legend: legend(
+        theme,
+        kGroups.map(({ name }) => name),
+        { points: true },
+      ),
       grid: grid({ right: 8 }),
       tooltip: tooltip(theme, {
         trigger: "item",
@@ -75,12 +83,23 @@ function drawForest(baseline, side, { theme, narrow }) {
           },
           data: rows.flatMap((row, i) => (verdicts.includes(row.verdict) ? [[ratio(row.mean), i, i]] : [])),
         })),
-        whiskers(theme, rows.map((row, i) => [i, low(row), high(row)]), "x", { colours: rows.map((row) => colourOf(theme, row.verdict)) }),
+        whiskers(
+          theme,
+          rows.map((row, i) => [i, low(row), high(row)]),
+          "x",
+          { colours: rows.map((row) => colourOf(theme, row.verdict)) },
+        ),
         {
           type: "line",
           silent: true,
           data: [],
-          markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: theme.subtle, type: "solid", width: 1 }, data: [{ xAxis: 1 }] },
+          markLine: {
+            silent: true,
+            symbol: "none",
+            label: { show: false },
+            lineStyle: { color: theme.subtle, type: "solid", width: 1 },
+            data: [{ xAxis: 1 }],
+          },
         },
       ],
     },
@@ -103,8 +122,18 @@ export function forestChart(comparisons) {
       title: "How much the figures differ, and how sure that is",
       wide: true,
       choices: [
-        { name: "condition", label: "Condition", value: "0", options: drawn.map(({ label }, i) => ({ value: String(i), label })) },
-        { name: "side", label: "Cluster", value: "1", options: candidates.map(({ name }, i) => ({ value: String(i + 1), label: name })) },
+        {
+          name: "condition",
+          label: "Condition",
+          value: "0",
+          options: drawn.map(({ label }, i) => ({ value: String(i), label })),
+        },
+        {
+          name: "side",
+          label: "Cluster",
+          value: "1",
+          options: candidates.map(({ name }, i) => ({ value: String(i + 1), label: name })),
+        },
       ],
       draw: ({ condition, side }, context) => {
         const { sides } = drawn[Number(condition)];
@@ -119,7 +148,11 @@ function drawTradeOff(points, { theme }) {
   const thriftiest = points.reduce((a, b) => (b.throughput > a.throughput ? b : a));
   return {
     option: {
-      legend: legend(theme, points.map(({ name }) => name), { points: true }),
+      legend: legend(
+        theme,
+        points.map(({ name }) => name),
+        { points: true },
+      ),
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "item",
@@ -131,7 +164,9 @@ function drawTradeOff(points, { theme }) {
       }),
       xAxis: xValue(theme, "Speed of a user, 1000 / TPOT p50 (tok/s)", { scale: false, min: 0 }),
       yAxis: yValue(theme, "Output per accelerator (tok/s)", { min: 0 }),
-      series: points.map((point, i) => pointStyle(theme, i, { name: point.name, symbolSize: 15, data: [[point.speed, point.throughput]] })),
+      series: points.map((point, i) =>
+        pointStyle(theme, i, { name: point.name, symbolSize: 15, data: [[point.speed, point.throughput]] }),
+      ),
     },
     table: {
       columns: ["side", "tokens_per_s_of_a_user", "output_tokens_per_s_per_accelerator"],
@@ -153,10 +188,20 @@ export function tradeOffChart(sides) {
     }))
     .filter((point) => Number.isFinite(point.speed) && point.throughput !== null);
   if (points.length < 2) return [];
-  return [{ id: "trade-off", title: "Throughput against speed", wide: true, draw: (_, context) => drawTradeOff(points, context) }];
+  return [
+    {
+      id: "trade-off",
+      title: "Throughput against speed",
+      wide: true,
+      draw: (_, context) => drawTradeOff(points, context),
+    },
+  ];
 }
 
-const conditionLabel = (condition) => Object.entries(condition ?? {}).map(([axis, value]) => `${axis} = ${value}`).join(", ");
+const conditionLabel = (condition) =>
+  Object.entries(condition ?? {})
+    .map(([axis, value]) => `${axis} = ${value}`)
+    .join(", ");
 
 export const conditionsOf = (results) =>
   (results.conditions ?? []).map((entry) => ({ label: conditionLabel(entry.condition), entry }));
@@ -166,7 +211,10 @@ function drawConditions(comparisons, path, { theme }) {
   const labels = comparisons.map(({ label }) => label);
   const names = comparisons[0].sides.slice(1).map((side) => side.name);
   const differences = names.map((_, i) => comparisons.map(({ sides }) => differenceOf(sides[i + 1], path)));
-  const said = comparisons.map(({ label }, i) => `${label}: ${list(names.map((name, j) => `${name} ${differences[j][i] ? `${interval(differences[j][i])} (${kVerdictWords[differences[j][i].verdict]})` : "unknown"}`))}`);
+  const said = comparisons.map(
+    ({ label }, i) =>
+      `${label}: ${list(names.map((name, j) => `${name} ${differences[j][i] ? `${interval(differences[j][i])} (${kVerdictWords[differences[j][i].verdict]})` : "unknown"}`))}`,
+  );
   return {
     option: {
       legend: legend(theme, names, { points: true }),
@@ -179,11 +227,21 @@ function drawConditions(comparisons, path, { theme }) {
       xAxis: categories(theme, "Condition", labels),
       yAxis: yValue(theme, `Change against ${comparisons[0].sides[0].name} (%)`),
       series: [
-        ...names.map((name, i) => pointStyle(theme, i, { name, symbolSize: 13, data: differences[i].map((found) => (found ? found.mean * 100 : null)) })),
+        ...names.map((name, i) =>
+          pointStyle(theme, i, {
+            name,
+            symbolSize: 13,
+            data: differences[i].map((found) => (found ? found.mean * 100 : null)),
+          }),
+        ),
         ...differences.map((row) =>
           whiskers(
             theme,
-            row.flatMap((found, i) => (found && found.halfWidth !== null ? [[i, (found.mean - found.halfWidth) * 100, (found.mean + found.halfWidth) * 100]] : [])),
+            row.flatMap((found, i) =>
+              found && found.halfWidth !== null
+                ? [[i, (found.mean - found.halfWidth) * 100, (found.mean + found.halfWidth) * 100]]
+                : [],
+            ),
             "y",
           ),
         ),
@@ -191,7 +249,15 @@ function drawConditions(comparisons, path, { theme }) {
     },
     table: {
       columns: ["condition", "side", "metric", "relative_difference", "half_width_95"],
-      rows: comparisons.flatMap(({ label }, i) => names.map((name, j) => [label, name, path, differences[j][i]?.mean ?? null, differences[j][i]?.halfWidth ?? null])),
+      rows: comparisons.flatMap(({ label }, i) =>
+        names.map((name, j) => [
+          label,
+          name,
+          path,
+          differences[j][i]?.mean ?? null,
+          differences[j][i]?.halfWidth ?? null,
+        ]),
+      ),
     },
     reading: `${metric.label}. ${said.join(". ")}.`,
   };
@@ -206,7 +272,14 @@ export function conditionChart(comparisons) {
       title: "The difference, condition by condition",
       wide: true,
       height: 340,
-      choices: [{ name: "metric", label: "Figure", value: paths[0], options: paths.map((path) => ({ value: path, label: describe(path).label })) }],
+      choices: [
+        {
+          name: "metric",
+          label: "Figure",
+          value: paths[0],
+          options: paths.map((path) => ({ value: path, label: describe(path).label })),
+        },
+      ],
       draw: ({ metric }, context) => drawConditions(comparisons, metric, context),
     },
   ];

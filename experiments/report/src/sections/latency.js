@@ -4,11 +4,39 @@ import { grid, legend, lineStyle, logRange, tooltip, tooltipHtml, xValue, yValue
 import { kindChoice, sloOf } from "../report.js";
 
 const kMetrics = [
-  { name: "ttft_ms", id: "cdf-ttft", title: "Time to first token", unit: "ms", noun: "calls", verb: "get their first token within" },
-  { name: "tpot_ms", id: "cdf-tpot", title: "Time per output token", unit: "ms", noun: "calls", verb: "take, per output token, at most" },
+  {
+    name: "ttft_ms",
+    id: "cdf-ttft",
+    title: "Time to first token",
+    unit: "ms",
+    noun: "calls",
+    verb: "get their first token within",
+  },
+  {
+    name: "tpot_ms",
+    id: "cdf-tpot",
+    title: "Time per output token",
+    unit: "ms",
+    noun: "calls",
+    verb: "take, per output token, at most",
+  },
   { name: "itl_ms", id: "cdf-itl", title: "Gap between tokens", unit: "ms", noun: "gaps", verb: "are at most" },
-  { name: "e2el_ms", id: "cdf-e2el", title: "End-to-end latency of calls", unit: "ms", noun: "calls", verb: "are done within" },
-  { name: "task_time_s", id: "cdf-task", title: "Time of whole tasks", unit: "s", noun: "tasks", verb: "are done within" },
+  {
+    name: "e2el_ms",
+    id: "cdf-e2el",
+    title: "End-to-end latency of calls",
+    unit: "ms",
+    noun: "calls",
+    verb: "are done within",
+  },
+  {
+    name: "task_time_s",
+    id: "cdf-task",
+    title: "Time of whole tasks",
+    unit: "s",
+    noun: "tasks",
+    verb: "are done within",
+  },
 ];
 
 const quantilesOf = (side, kind, metric) =>
@@ -46,7 +74,10 @@ function draw(metric, lines, { theme }) {
   const axis = `${metric.title} (${metric.unit}, log)`;
   return {
     option: {
-      legend: legend(theme, lines.map((line) => line.name)),
+      legend: legend(
+        theme,
+        lines.map((line) => line.name),
+      ),
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "axis",
@@ -70,7 +101,11 @@ function draw(metric, lines, { theme }) {
                 silent: true,
                 symbol: "none",
                 lineStyle: { color: theme.text, type: [4, 3], width: 1.5 },
-                label: { formatter: ({ value }) => `SLO ${withUnit(value, metric.unit)}`, color: theme.text, position: "insideEndTop" },
+                label: {
+                  formatter: ({ value }) => `SLO ${withUnit(value, metric.unit)}`,
+                  color: theme.text,
+                  position: "insideEndTop",
+                },
                 data: limits.map((limit) => ({ xAxis: limit })),
               }
             : undefined,
@@ -92,7 +127,9 @@ function specOf(metric, sides) {
     limit: sloOf(side.summary, kind, metric.name),
   });
   const drawn = (lines) => lines.filter((line) => line.points.length > 1);
-  const kinds = [...new Set(sides.flatMap((side) => side.distributions().map((row) => row.kind)))].filter((kind) => kind !== "all");
+  const kinds = [...new Set(sides.flatMap((side) => side.distributions().map((row) => row.kind)))].filter(
+    (kind) => kind !== "all",
+  );
   const linesOf = (kind) =>
     drawn(
       sides.length === 1

@@ -20,7 +20,8 @@ export function paretoText({ fronts }) {
   if (known.length === 0) return "No front is known.";
   const sorted = [...known].sort((a, b) => b.hypervolume - a.hypervolume);
   const [first, ...others] = sorted;
-  if (others.length === 0) return `${plural(bestOf(first).length, "point")} of ${number(first.points.length, 7)} are best trade-offs; their front has a hypervolume of ${number(first.hypervolume)}.`;
+  if (others.length === 0)
+    return `${plural(bestOf(first).length, "point")} of ${number(first.points.length, 7)} are best trade-offs; their front has a hypervolume of ${number(first.hypervolume)}.`;
   return `${first.store} has the best front: its hypervolume is ${number(first.hypervolume)}, against ${list(others.map((front) => `${number(front.hypervolume)} of ${front.store}`))}.`;
 }
 
@@ -32,7 +33,12 @@ function draw(results, { theme }) {
     const best = bestOf(front);
     return [
       { ...pointStyle(theme, i, { name: front.store, symbolSize: 13, z: 3, data: best.map(place) }), members: best },
-      { ...pointStyle(theme, i, { name: front.store, data: dominated.map(place) }), itemStyle: { color: nth(theme.series, i), opacity: 0.4 }, symbolSize: 9, members: dominated },
+      {
+        ...pointStyle(theme, i, { name: front.store, data: dominated.map(place) }),
+        itemStyle: { color: nth(theme.series, i), opacity: 0.4 },
+        symbolSize: 9,
+        members: dominated,
+      },
       {
         name: front.store,
         type: "line",
@@ -47,7 +53,11 @@ function draw(results, { theme }) {
   });
   return {
     option: {
-      legend: legend(theme, results.fronts.map(({ store }) => store), { points: true }),
+      legend: legend(
+        theme,
+        results.fronts.map(({ store }) => store),
+        { points: true },
+      ),
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "item",
@@ -56,7 +66,10 @@ function draw(results, { theme }) {
           return tooltipHtml(`${seriesName}, point ${point.point}`, [
             [x.metric.label, withUnit(point.x, x.metric.unit), color],
             [y.metric.label, withUnit(point.y, y.metric.unit)],
-            ...String(point.assignments ?? "").split(", ").filter(Boolean).map((assignment) => [assignment, ""]),
+            ...String(point.assignments ?? "")
+              .split(", ")
+              .filter(Boolean)
+              .map((assignment) => [assignment, ""]),
             ["", point.dominated ? "another point is better in both" : "a best trade-off"],
           ]);
         },
@@ -67,7 +80,9 @@ function draw(results, { theme }) {
     },
     table: {
       columns: ["store", "point", "assignments", results.x, results.y, "dominated"],
-      rows: results.fronts.flatMap(({ store, points }) => points.map((point) => [store, point.point, point.assignments, point.x, point.y, point.dominated])),
+      rows: results.fronts.flatMap(({ store, points }) =>
+        points.map((point) => [store, point.point, point.assignments, point.x, point.y, point.dominated]),
+      ),
     },
     reading: paretoText(results),
   };
@@ -75,7 +90,16 @@ function draw(results, { theme }) {
 
 export function paretoCharts(results) {
   if (!results.fronts?.some(({ points }) => points.length > 0)) return [];
-  return [{ id: "fronts", title: "Fronts", about: "Faded points are beaten in both figures by another one of the same sweep.", wide: true, height: 420, draw: (_, context) => draw(results, context) }];
+  return [
+    {
+      id: "fronts",
+      title: "Fronts",
+      about: "Faded points are beaten in both figures by another one of the same sweep.",
+      wide: true,
+      height: 420,
+      draw: (_, context) => draw(results, context),
+    },
+  ];
 }
 
 export function frontTable(results) {

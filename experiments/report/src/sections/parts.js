@@ -39,7 +39,12 @@ function bars(figure, rows, theme) {
         trigger: "item",
         formatter: ({ name, value, color }) => tooltipHtml(name, [[figure.label, show(figure, value), color]]),
       }),
-      xAxis: categories(theme, null, rows.map((row) => row.replica), { axisLabel: { rotate: rows.length > 12 ? 50 : 0 } }),
+      xAxis: categories(
+        theme,
+        null,
+        rows.map((row) => row.replica),
+        { axisLabel: { rotate: rows.length > 12 ? 50 : 0 } },
+      ),
       yAxis: yValue(theme, figure.label),
       series: pools.map((pool, i) => ({
         name: pool,
@@ -90,9 +95,20 @@ function cells(figure, rows, { theme, width }) {
         textStyle: { color: theme.text },
         inRange: { color: theme.ramp },
       },
-      xAxis: categories(theme, "Replica within its row", Array.from({ length: columns }, (_, i) => String(i))),
+      xAxis: categories(
+        theme,
+        "Replica within its row",
+        Array.from({ length: columns }, (_, i) => String(i)),
+      ),
       yAxis: categories(theme, null, labels, { inverse: true, axisLabel: { color: theme.text } }),
-      series: [{ type: "heatmap", data: placed.map(({ cell }) => cell), itemStyle: { borderColor: theme.surface, borderWidth: 1 }, emphasis: { disabled: true } }],
+      series: [
+        {
+          type: "heatmap",
+          data: placed.map(({ cell }) => cell),
+          itemStyle: { borderColor: theme.surface, borderWidth: 1 },
+          emphasis: { disabled: true },
+        },
+      ],
     },
   };
 }
@@ -138,10 +154,21 @@ function drawLinks(side, { theme, width }) {
         },
       }),
       xAxis: xValue(theme, "Mean load (% of the link's capacity)", { scale: false }),
-      yAxis: categories(theme, null, rows.map((row) => row.link), {
-        inverse: true,
-        axisLabel: { color: theme.text, width: width < 500 ? 110 : 240, overflow: "truncate", interval: 0, hideOverlap: false },
-      }),
+      yAxis: categories(
+        theme,
+        null,
+        rows.map((row) => row.link),
+        {
+          inverse: true,
+          axisLabel: {
+            color: theme.text,
+            width: width < 500 ? 110 : 240,
+            overflow: "truncate",
+            interval: 0,
+            hideOverlap: false,
+          },
+        },
+      ),
       series: [
         {
           type: "bar",
@@ -149,7 +176,13 @@ function drawLinks(side, { theme, width }) {
           barMaxWidth: 14,
           itemStyle: { color: theme.series[0] },
           emphasis: { disabled: true },
-          label: { show: true, position: "right", color: theme.text, fontSize: 11, formatter: ({ value }) => `${number(value)} %` },
+          label: {
+            show: true,
+            position: "right",
+            color: theme.text,
+            fontSize: 11,
+            formatter: ({ value }) => `${number(value)} %`,
+          },
         },
       ],
     },
@@ -158,7 +191,9 @@ function drawLinks(side, { theme, width }) {
       rows: rows.map((row) => [row.link, row.mean_load, row.bytes, row.capacity_bytes_per_s, row.flows]),
     },
     reading: `${first.link} is loaded most, to ${percent(first.mean_load)} of its capacity on average. ${
-      loaded.length > rows.length ? `Shown are ${rows.length} of the ${number(loaded.length, 6)} links` : `These are all links`
+      loaded.length > rows.length
+        ? `Shown are ${rows.length} of the ${number(loaded.length, 6)} links`
+        : `These are all links`
     } that carried data.`,
   };
 }
@@ -175,11 +210,20 @@ export function partCharts(sides) {
       title: "Replicas",
       wide: true,
       choices: [
-        { name: "figure", label: "Figure", value: figures[0].name, options: figures.map(({ name, label }) => ({ value: name, label })) },
+        {
+          name: "figure",
+          label: "Figure",
+          value: figures[0].name,
+          options: figures.map(({ name, label }) => ({ value: name, label })),
+        },
         sideChoice(withReplicas),
       ],
       draw: ({ figure, side }, context) =>
-        drawReplicas(withReplicas[Number(side)], kFigures.find(({ name }) => name === figure), context),
+        drawReplicas(
+          withReplicas[Number(side)],
+          kFigures.find(({ name }) => name === figure),
+          context,
+        ),
     },
     ...replicaTimeCharts(sides),
     withLinks.length > 0 && {

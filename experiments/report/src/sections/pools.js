@@ -34,12 +34,21 @@ function drawRegimes(pools, { theme, width }) {
     .filter((part) => part.values.some((value) => value > 0.005));
   const reading = pools.map((pool) => {
     const times = pool.time_in_regime;
-    const largest = kRegimes.filter((regime) => regime !== "idle").reduce((a, b) => ((times[b] ?? 0) > (times[a] ?? 0) ? b : a));
+    const largest = kRegimes
+      .filter((regime) => regime !== "idle")
+      .reduce((a, b) => ((times[b] ?? 0) > (times[a] ?? 0) ? b : a));
     return `${pool.name}: limited ${kLimit[largest]} for ${percent(times[largest])} of the time, idle for ${percent(times.idle)}`;
   });
   const label = (value) => `${number(value)} %`;
   return {
-    ...stackedBars(theme, { bars: pools.map((pool) => pool.name), parts, xName: "Share of time (%)", label, width, max: 100 }),
+    ...stackedBars(theme, {
+      bars: pools.map((pool) => pool.name),
+      parts,
+      xName: "Share of time (%)",
+      label,
+      width,
+      max: 100,
+    }),
     reading: `${reading.join(". ")}.`,
   };
 }
@@ -73,7 +82,9 @@ function operatingPoints(points) {
 const roofAt = (ridge, intensity) => Math.min(1, intensity / ridge) * 100;
 
 function drawRoofline(points, { theme }) {
-  const roofs = [...new Map(points.map(({ pool, ridge }) => [`${pool.accelerator}, ridge ${number(ridge)} flop/B`, ridge]))];
+  const roofs = [
+    ...new Map(points.map(({ pool, ridge }) => [`${pool.accelerator}, ridge ${number(ridge)} flop/B`, ridge])),
+  ];
   const x = decades(points.flatMap(({ intensity, ridge }) => [intensity / 2, intensity * 2, ridge]));
   const y = { min: decades(points.map(({ reached }) => reached / 2)).min, max: 200 };
   const roofLines = roofs.map(([name, ridge], i) => ({
@@ -87,7 +98,10 @@ function drawRoofline(points, { theme }) {
   }));
   return {
     option: {
-      legend: legend(theme, [...points, ...roofLines].map(({ name }) => name)),
+      legend: legend(
+        theme,
+        [...points, ...roofLines].map(({ name }) => name),
+      ),
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "item",
@@ -106,13 +120,33 @@ function drawRoofline(points, { theme }) {
       xAxis: xValue(theme, "Operational intensity (flop per byte, log)", { type: "log", ...x }),
       yAxis: yValue(theme, "Compute reached (% of peak, log)", { type: "log", ...y }),
       series: [
-        ...points.map((point, i) => pointStyle(theme, i, { name: point.name, symbolSize: 15, data: [[point.intensity, point.reached]] })),
+        ...points.map((point, i) =>
+          pointStyle(theme, i, { name: point.name, symbolSize: 15, data: [[point.intensity, point.reached]] }),
+        ),
         ...roofLines,
       ],
     },
     table: {
-      columns: ["point", "phase", "accelerator", "oi_flop_per_byte", "ridge_flop_per_byte", "percent_of_peak", "roof_percent", "cf_bytes_per_request"],
-      rows: points.map((p) => [p.name, p.phase, p.pool.accelerator, p.intensity, p.ridge, p.reached, roofAt(p.ridge, p.intensity), p.footprint ?? null]),
+      columns: [
+        "point",
+        "phase",
+        "accelerator",
+        "oi_flop_per_byte",
+        "ridge_flop_per_byte",
+        "percent_of_peak",
+        "roof_percent",
+        "cf_bytes_per_request",
+      ],
+      rows: points.map((p) => [
+        p.name,
+        p.phase,
+        p.pool.accelerator,
+        p.intensity,
+        p.ridge,
+        p.reached,
+        roofAt(p.ridge, p.intensity),
+        p.footprint ?? null,
+      ]),
     },
     reading: `${list(
       points.map(
@@ -139,7 +173,8 @@ export function poolCharts(sides) {
     points.length > 0 && {
       id: "pool-roofline",
       title: "Operating points of the pools under their roofs",
-      about: "Below the ridge memory bandwidth is the roof, above it compute is. Compute reached is averaged over all busy time of a pool, so the phases of a mixed pool share it.",
+      about:
+        "Below the ridge memory bandwidth is the roof, above it compute is. Compute reached is averaged over all busy time of a pool, so the phases of a mixed pool share it.",
       wide: quadrants.length === 0,
       height: 380,
       draw: (_, context) => drawRoofline(points, context),

@@ -4,17 +4,29 @@ import { element } from "../dom.js";
 const words = (key) => key.replace(/_/g, " ").replace(/^./, (c) => c.toUpperCase());
 
 const isEmpty = (value) =>
-  value === null || value === undefined || value === "" || (Array.isArray(value) ? value.length === 0 : typeof value === "object" && Object.keys(value).length === 0);
+  value === null ||
+  value === undefined ||
+  value === "" ||
+  (Array.isArray(value) ? value.length === 0 : typeof value === "object" && Object.keys(value).length === 0);
 
 function shown(value) {
-  if (Array.isArray(value)) return element("ul", {}, value.map((one) => element("li", {}, shown(one))));
+  if (Array.isArray(value))
+    return element(
+      "ul",
+      {},
+      value.map((one) => element("li", {}, shown(one))),
+    );
   if (typeof value === "object") return definitions(Object.entries(value).map(([key, part]) => [words(key), part]));
   return String(value);
 }
 
 function definitions(pairs) {
   const known = pairs.filter(([, value]) => !isEmpty(value));
-  return element("dl", {}, known.map(([name, value]) => [element("dt", {}, name), element("dd", {}, shown(value))]));
+  return element(
+    "dl",
+    {},
+    known.map(([name, value]) => [element("dt", {}, name), element("dd", {}, shown(value))]),
+  );
 }
 
 // Runs of a scenario that differ in seeds and hashes only are joined into one entry.

@@ -6,7 +6,8 @@ import { kDashes, nth } from "../theme.js";
 
 const kAbout =
   "The footprint of a request is its state and its share of the weights. Left of the ridge memory bandwidth is the limit, right of it compute is.";
-const kMemory = " The horizontal line of a point's colour is the memory that each request of its batch can have: above it memory capacity is.";
+const kMemory =
+  " The horizontal line of a point's colour is the memory that each request of its batch can have: above it memory capacity is.";
 
 const bounds = ({ intensity, ridge, footprint, memory }) =>
   list([...(footprint > memory ? ["capacity"] : []), intensity < ridge ? "bandwidth" : "compute"]);
@@ -51,7 +52,9 @@ function corners(theme, x, y, hasMemory) {
     data: [
       corner("bandwidth-bound", false, false),
       corner("compute-bound", true, false),
-      ...(hasMemory ? [corner("capacity- and\nbandwidth-bound", false, true), corner("capacity-bound", true, true)] : []),
+      ...(hasMemory
+        ? [corner("capacity- and\nbandwidth-bound", false, true), corner("capacity-bound", true, true)]
+        : []),
     ],
   };
 }
@@ -64,11 +67,24 @@ function told(point) {
 function draw(points, { theme }) {
   const limited = points.filter(({ memory }) => memory > 0);
   const x = decades(points.flatMap(({ intensity, ridge }) => [intensity / 2, intensity * 2, ridge / 4, ridge * 4]));
-  const y = decades([...points.flatMap(({ footprint }) => [footprint / 2, footprint * 2]), ...limited.flatMap(({ memory }) => [memory / 4, memory * 4])]);
+  const y = decades([
+    ...points.flatMap(({ footprint }) => [footprint / 2, footprint * 2]),
+    ...limited.flatMap(({ memory }) => [memory / 4, memory * 4]),
+  ]);
   const lines = [
-    ...ridgesOf(points).map(([name, ridge], i) => line(name, theme.subtle, nth(kDashes, i + 1), [[ridge, y.min], [ridge, y.max]])),
+    ...ridgesOf(points).map(([name, ridge], i) =>
+      line(name, theme.subtle, nth(kDashes, i + 1), [
+        [ridge, y.min],
+        [ridge, y.max],
+      ]),
+    ),
     // By its name the legend hides the line of a point together with it.
-    ...limited.map(({ name, memory, place }) => line(name, nth(theme.series, place), nth(kDashes, place + 1), [[x.min, memory], [x.max, memory]])),
+    ...limited.map(({ name, memory, place }) =>
+      line(name, nth(theme.series, place), nth(kDashes, place + 1), [
+        [x.min, memory],
+        [x.max, memory],
+      ]),
+    ),
   ];
   return {
     option: {
@@ -90,14 +106,37 @@ function draw(points, { theme }) {
       xAxis: xValue(theme, "Operational intensity (flop per byte, log)", { type: "log", ...x }),
       yAxis: yValue(theme, "Footprint of a request (B, log)", { type: "log", ...y }),
       series: [
-        ...points.map((point) => pointStyle(theme, point.place, { name: point.name, symbolSize: 15, z: 4, data: [[point.intensity, point.footprint]] })),
+        ...points.map((point) =>
+          pointStyle(theme, point.place, {
+            name: point.name,
+            symbolSize: 15,
+            z: 4,
+            data: [[point.intensity, point.footprint]],
+          }),
+        ),
         ...lines,
         corners(theme, x, y, limited.length > 0),
       ],
     },
     table: {
-      columns: ["point", "phase", "accelerator", "oi_flop_per_byte", "ridge_flop_per_byte", "cf_bytes_per_request", "memory_bytes_per_request"],
-      rows: points.map((p) => [p.name, p.phase, p.pool.accelerator, p.intensity, p.ridge, p.footprint, p.memory ?? null]),
+      columns: [
+        "point",
+        "phase",
+        "accelerator",
+        "oi_flop_per_byte",
+        "ridge_flop_per_byte",
+        "cf_bytes_per_request",
+        "memory_bytes_per_request",
+      ],
+      rows: points.map((p) => [
+        p.name,
+        p.phase,
+        p.pool.accelerator,
+        p.intensity,
+        p.ridge,
+        p.footprint,
+        p.memory ?? null,
+      ]),
     },
     reading: `${points.map(told).join("; ")}.`,
   };
@@ -106,7 +145,9 @@ function draw(points, { theme }) {
 // points: those of phasePoints in pools.js.
 export function quadrantCharts(points) {
   // Points look the same as under the roofs beside.
-  const placed = points.map((point, place) => ({ ...point, place })).filter(({ footprint, ridge }) => footprint > 0 && ridge > 0);
+  const placed = points
+    .map((point, place) => ({ ...point, place }))
+    .filter(({ footprint, ridge }) => footprint > 0 && ridge > 0);
   if (placed.length === 0) return [];
   return [
     {

@@ -53,7 +53,8 @@ function poolMeans(replicas, figure) {
   return [...grouped(means, "pool")].map(([pool, members]) => ({
     pool,
     count: members.length,
-    mean: members.reduce((sum, { size, mean }) => sum + size * mean, 0) / members.reduce((sum, { size }) => sum + size, 0),
+    mean:
+      members.reduce((sum, { size, mean }) => sum + size * mean, 0) / members.reduce((sum, { size }) => sum + size, 0),
     least: Math.min(...members.map(({ mean }) => mean)),
     most: Math.max(...members.map(({ mean }) => mean)),
   }));
@@ -83,11 +84,16 @@ function reading(replicas, figure) {
 
 // The rows of the chart, with an empty one between pools, and the places of those rows that have room for their name.
 function rowsOf(replicas) {
-  const rows = replicas.flatMap((replica, i) => (i > 0 && replica.pool !== replicas[i - 1].pool ? [null, replica] : [replica]));
+  const rows = replicas.flatMap((replica, i) =>
+    i > 0 && replica.pool !== replicas[i - 1].pool ? [null, replica] : [replica],
+  );
   const height = Math.max(4, Math.min(22, kMostHeight / rows.length));
   const every = Math.ceil(kLabelHeight / height);
   const named = new Set();
-  for (const members of grouped(rows.map((replica, place) => ({ pool: replica?.pool, place })), "pool").values())
+  for (const members of grouped(
+    rows.map((replica, place) => ({ pool: replica?.pool, place })),
+    "pool",
+  ).values())
     members.forEach(({ place }, i) => {
       if (i % every === 0 && (i === 0 || members.length - i >= every - 1)) named.add(place);
     });
@@ -107,13 +113,20 @@ function renderCell(_, api) {
   const above = Math.round(top - height / 2);
   return {
     type: "rect",
-    shape: { x: from, y: above, width: Math.round(right) - from, height: Math.round(top + height / 2) - above - (height > 8 ? 1 : 0) },
+    shape: {
+      x: from,
+      y: above,
+      width: Math.round(right) - from,
+      height: Math.round(top + height / 2) - above - (height > 8 ? 1 : 0),
+    },
     style: { fill: api.visual("color") },
   };
 }
 
 function draw(side, figure, { theme, narrow }) {
-  const replicas = replicasOf(side).filter(({ cells }) => cells.some(({ row }) => typeof row[figure.name] === "number"));
+  const replicas = replicasOf(side).filter(({ cells }) =>
+    cells.some(({ row }) => typeof row[figure.name] === "number"),
+  );
   const { rows, height, named } = rowsOf(replicas);
   const cells = rows.flatMap((replica, place) =>
     (replica?.cells ?? [])
@@ -129,7 +142,8 @@ function draw(side, figure, { theme, narrow }) {
       grid: grid({ top: 46 }),
       tooltip: tooltip(theme, {
         trigger: "item",
-        formatter: ({ dataIndex }) => tooltipHtml(`${cells[dataIndex].replica}, ${interval(cells[dataIndex])}`, tips(cells[dataIndex].row)),
+        formatter: ({ dataIndex }) =>
+          tooltipHtml(`${cells[dataIndex].replica}, ${interval(cells[dataIndex])}`, tips(cells[dataIndex].row)),
       }),
       visualMap: {
         min: 0,
@@ -145,11 +159,29 @@ function draw(side, figure, { theme, narrow }) {
         textStyle: { color: theme.text },
         inRange: { color: theme.ramp },
       },
-      xAxis: xValue(theme, "Time (s)", { min: 0, max: end, nameGap: 26, axisLabel: { showMaxLabel: false }, splitLine: { show: false } }),
-      yAxis: categories(theme, null, rows.map((replica, i) => (narrow && rows[i - 1] ? shortName(replica?.replica ?? "") : (replica?.replica ?? ""))), {
-        inverse: true,
-        axisLabel: { color: theme.text, width: narrow ? 84 : 180, overflow: "truncate", interval: (place) => named.has(place) },
+      xAxis: xValue(theme, "Time (s)", {
+        min: 0,
+        max: end,
+        nameGap: 26,
+        axisLabel: { showMaxLabel: false },
+        splitLine: { show: false },
       }),
+      yAxis: categories(
+        theme,
+        null,
+        rows.map((replica, i) =>
+          narrow && rows[i - 1] ? shortName(replica?.replica ?? "") : (replica?.replica ?? ""),
+        ),
+        {
+          inverse: true,
+          axisLabel: {
+            color: theme.text,
+            width: narrow ? 84 : 180,
+            overflow: "truncate",
+            interval: (place) => named.has(place),
+          },
+        },
+      ),
       series: [
         {
           type: "custom",
@@ -172,20 +204,36 @@ export function replicaTimeCharts(sides) {
   const drawn = sides.filter((side) => replicasOf(side).some(({ cells }) => cells.length > 0));
   if (drawn.length === 0) return [];
   const figures = kFigures.filter(({ name }) => {
-    const values = drawn.map((side) => side.replicaSeries().map((row) => row[name]).filter((value) => typeof value === "number"));
+    const values = drawn.map((side) =>
+      side
+        .replicaSeries()
+        .map((row) => row[name])
+        .filter((value) => typeof value === "number"),
+    );
     return name === "busy" || (values.every((one) => one.length > 0) && values.flat().some((value) => value > 0));
   });
   return [
     {
       id: "replicas-over-time",
       title: "Replicas over time",
-      about: "Each cell is the mean of a replica over an interval. A batch is that of the decode steps: where there was none, the cell is left out.",
+      about:
+        "Each cell is the mean of a replica over an interval. A batch is that of the decode steps: where there was none, the cell is left out.",
       wide: true,
       choices: [
-        { name: "figure", label: "Figure", value: "busy", options: figures.map((figure) => ({ value: figure.name, label: axisLabel(figure) })) },
+        {
+          name: "figure",
+          label: "Figure",
+          value: "busy",
+          options: figures.map((figure) => ({ value: figure.name, label: axisLabel(figure) })),
+        },
         sideChoice(drawn),
       ],
-      draw: ({ figure, side }, context) => draw(drawn[Number(side)], kFigures.find(({ name }) => name === figure), context),
+      draw: ({ figure, side }, context) =>
+        draw(
+          drawn[Number(side)],
+          kFigures.find(({ name }) => name === figure),
+          context,
+        ),
     },
   ];
 }

@@ -30,7 +30,10 @@ function tip(point, colour) {
 }
 
 function groups(points) {
-  return distinct(points.map((point) => ({ group: groupOf(point) })), "group").map((name) => ({
+  return distinct(
+    points.map((point) => ({ group: groupOf(point) })),
+    "group",
+  ).map((name) => ({
     name,
     members: points.filter((point) => groupOf(point) === name),
   }));
@@ -45,14 +48,20 @@ function scatter(theme, grouped, yOf) {
       data: members.map((point) => ({
         value: [point.intensity_flop_per_byte, yOf(point)],
         symbolSize: 9 + 2 * Math.log2(Math.max(1, point.batch)),
-        itemStyle: point.regime === "capacity" ? { color: "transparent", borderColor: nth(theme.series, i), borderWidth: 2 } : undefined,
+        itemStyle:
+          point.regime === "capacity"
+            ? { color: "transparent", borderColor: nth(theme.series, i), borderWidth: 2 }
+            : undefined,
       })),
     };
   });
 }
 
 const narrowed = (points, { unit, context }) =>
-  points.filter((point) => (unit === kAll || unitName(point) === unit) && (context === kAll || String(point.context_tokens) === context));
+  points.filter(
+    (point) =>
+      (unit === kAll || unitName(point) === unit) && (context === kAll || String(point.context_tokens) === context),
+  );
 
 function regimeText(points) {
   const share = (regime) => points.filter((point) => point.regime === regime).length;
@@ -79,9 +88,15 @@ function drawRoofs(points, chosen, { theme }) {
   }));
   return {
     option: {
-      legend: legend(theme, [...grouped, ...roofs].map(({ name }) => name)),
+      legend: legend(
+        theme,
+        [...grouped, ...roofs].map(({ name }) => name),
+      ),
       grid: grid(),
-      tooltip: tooltip(theme, { trigger: "item", formatter: ({ seriesIndex, dataIndex, color }) => tip(grouped[seriesIndex].members[dataIndex], color) }),
+      tooltip: tooltip(theme, {
+        trigger: "item",
+        formatter: ({ seriesIndex, dataIndex, color }) => tip(grouped[seriesIndex].members[dataIndex], color),
+      }),
       xAxis: xValue(theme, "Operational intensity (flop per byte, log)", { type: "log", ...x }),
       yAxis: yValue(theme, "Compute allowed (flop/s, log)", { type: "log", ...y }),
       series: [...scatter(theme, grouped, reached), ...roofs],
@@ -98,11 +113,24 @@ function drawFootprints(points, chosen, { theme }) {
   const unfit = drawn.filter((point) => point.regime === "capacity").length;
   return {
     option: {
-      legend: legend(theme, grouped.map(({ name }) => name), { points: true }),
+      legend: legend(
+        theme,
+        grouped.map(({ name }) => name),
+        { points: true },
+      ),
       grid: grid(),
-      tooltip: tooltip(theme, { trigger: "item", formatter: ({ seriesIndex, dataIndex, color }) => tip(grouped[seriesIndex].members[dataIndex], color) }),
-      xAxis: xValue(theme, "Operational intensity (flop per byte, log)", { type: "log", ...decades(drawn.map((point) => point.intensity_flop_per_byte)) }),
-      yAxis: yValue(theme, "Footprint of a request (bytes, log)", { type: "log", ...decades(drawn.map((point) => point.footprint_bytes_per_request)) }),
+      tooltip: tooltip(theme, {
+        trigger: "item",
+        formatter: ({ seriesIndex, dataIndex, color }) => tip(grouped[seriesIndex].members[dataIndex], color),
+      }),
+      xAxis: xValue(theme, "Operational intensity (flop per byte, log)", {
+        type: "log",
+        ...decades(drawn.map((point) => point.intensity_flop_per_byte)),
+      }),
+      yAxis: yValue(theme, "Footprint of a request (bytes, log)", {
+        type: "log",
+        ...decades(drawn.map((point) => point.footprint_bytes_per_request)),
+      }),
       series: scatter(theme, grouped, (point) => point.footprint_bytes_per_request),
     },
     table: tableOf(drawn),
@@ -111,18 +139,43 @@ function drawFootprints(points, chosen, { theme }) {
 }
 
 const kColumns = [
-  "model", "accelerator", "accelerators", "phase", "context_tokens", "batch", "weights", "experts", "kv", "flop", "traffic_bytes",
-  "intensity_flop_per_byte", "ridge_flop_per_byte", "footprint_bytes_per_request", "peak_flop_per_second", "bandwidth_bytes_per_second",
-  "regime", "step_time_bound_seconds", "max_batch", "capacity_wall_tokens",
+  "model",
+  "accelerator",
+  "accelerators",
+  "phase",
+  "context_tokens",
+  "batch",
+  "weights",
+  "experts",
+  "kv",
+  "flop",
+  "traffic_bytes",
+  "intensity_flop_per_byte",
+  "ridge_flop_per_byte",
+  "footprint_bytes_per_request",
+  "peak_flop_per_second",
+  "bandwidth_bytes_per_second",
+  "regime",
+  "step_time_bound_seconds",
+  "max_batch",
+  "capacity_wall_tokens",
 ];
 
-const tableOf = (points) => ({ columns: kColumns, rows: points.map((point) => kColumns.map((name) => point[name] ?? null)) });
+const tableOf = (points) => ({
+  columns: kColumns,
+  rows: points.map((point) => kColumns.map((name) => point[name] ?? null)),
+});
 
-const usable = (results) => (Array.isArray(results) ? results : []).filter((point) => point.intensity_flop_per_byte > 0 && point.ridge_flop_per_byte > 0);
+const usable = (results) =>
+  (Array.isArray(results) ? results : []).filter(
+    (point) => point.intensity_flop_per_byte > 0 && point.ridge_flop_per_byte > 0,
+  );
 
 export function rooflineText(results) {
   const points = usable(results);
-  return points.length === 0 ? "No operating point is known." : `Of ${points.length} operating points datasheets limit ${regimeText(points)}.`;
+  return points.length === 0
+    ? "No operating point is known."
+    : `Of ${points.length} operating points datasheets limit ${regimeText(points)}.`;
 }
 
 export function rooflineCharts(results) {
@@ -130,12 +183,23 @@ export function rooflineCharts(results) {
   if (points.length === 0) return [];
   const everything = (label) => ({ value: kAll, label });
   const choices = () => [
-    { name: "unit", label: "Hardware", value: kAll, options: [everything("All"), ...[...new Set(points.map(unitName))].map((name) => ({ value: name, label: name }))] },
+    {
+      name: "unit",
+      label: "Hardware",
+      value: kAll,
+      options: [everything("All"), ...[...new Set(points.map(unitName))].map((name) => ({ value: name, label: name }))],
+    },
     {
       name: "context",
       label: "Context",
       value: kAll,
-      options: [everything("All"), ...distinct(points, "context_tokens").map((tokens) => ({ value: tokens, label: `${number(Number(tokens), 7)} tokens` }))],
+      options: [
+        everything("All"),
+        ...distinct(points, "context_tokens").map((tokens) => ({
+          value: tokens,
+          label: `${number(Number(tokens), 7)} tokens`,
+        })),
+      ],
     },
   ];
   return [

@@ -7,7 +7,14 @@ import { nth } from "../theme.js";
 const rowAxis = (theme, names, narrow) =>
   categories(theme, null, names, {
     inverse: true,
-    axisLabel: { color: theme.text, interval: 0, hideOverlap: false, width: narrow ? 120 : 320, overflow: "break", lineHeight: 14 },
+    axisLabel: {
+      color: theme.text,
+      interval: 0,
+      hideOverlap: false,
+      width: narrow ? 120 : 320,
+      overflow: "break",
+      lineHeight: 14,
+    },
   });
 
 const heightFor = (rows, each) => 100 + each * rows;
@@ -22,19 +29,33 @@ function drawTornado(metric, base, effects, { theme, narrow }) {
   return {
     height: heightFor(sorted.length, 54),
     option: {
-      legend: legend(theme, ends.map(({ name }) => name), { icon: "roundRect" }),
+      legend: legend(
+        theme,
+        ends.map(({ name }) => name),
+        { icon: "roundRect" },
+      ),
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "axis",
         axisPointer: { type: "shadow" },
         formatter: (items) =>
           tooltipHtml(sorted[items[0].dataIndex].axis, [
-            ...ends.map(({ key, name, colour }) => [name, withUnit(sorted[items[0].dataIndex][key], metric.unit), colour]),
+            ...ends.map(({ key, name, colour }) => [
+              name,
+              withUnit(sorted[items[0].dataIndex][key], metric.unit),
+              colour,
+            ]),
             ["At the base", withUnit(base, metric.unit)],
           ]),
       }),
-      xAxis: xValue(theme, `${axisTitle(metric)}; bars begin at the base, ${withUnit(base, metric.unit)}`, { startValue: onAxis(metric, base) }),
-      yAxis: rowAxis(theme, sorted.map(({ axis }) => axis), narrow),
+      xAxis: xValue(theme, `${axisTitle(metric)}; bars begin at the base, ${withUnit(base, metric.unit)}`, {
+        startValue: onAxis(metric, base),
+      }),
+      yAxis: rowAxis(
+        theme,
+        sorted.map(({ axis }) => axis),
+        narrow,
+      ),
       series: ends.map(({ key, name, colour }, i) => ({
         name,
         type: "bar",
@@ -45,11 +66,20 @@ function drawTornado(metric, base, effects, { theme, narrow }) {
         emphasis: { disabled: true },
         markLine:
           i === 0
-            ? { silent: true, symbol: "none", lineStyle: { color: theme.text, type: "solid", width: 1.5 }, label: { show: false }, data: [{ xAxis: onAxis(metric, base) }] }
+            ? {
+                silent: true,
+                symbol: "none",
+                lineStyle: { color: theme.text, type: "solid", width: 1.5 },
+                label: { show: false },
+                data: [{ xAxis: onAxis(metric, base) }],
+              }
             : undefined,
       })),
     },
-    table: { columns: ["axis", "at_low", "base", "at_high"], rows: sorted.map((effect) => [effect.axis, effect.at_low, base, effect.at_high]) },
+    table: {
+      columns: ["axis", "at_low", "base", "at_high"],
+      rows: sorted.map((effect) => [effect.axis, effect.at_low, base, effect.at_high]),
+    },
     reading: `${metric.label} hinges most on ${first.axis}: over its range it goes from ${withUnit(first.at_low, metric.unit)} to ${withUnit(first.at_high, metric.unit)}; the base is ${withUnit(base, metric.unit)}. One figure is changed at a time.`,
   };
 }
@@ -60,18 +90,33 @@ function drawBars(effects, groups, { axisName, show }, { theme, narrow }) {
   return {
     height: heightFor(effects.length, groups.length > 1 ? 66 : 54),
     option: {
-      legend: legend(theme, groups.map(({ name }) => name), { icon: "roundRect" }),
+      legend: legend(
+        theme,
+        groups.map(({ name }) => name),
+        { icon: "roundRect" },
+      ),
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "axis",
         axisPointer: { type: "shadow" },
         formatter: (items) => {
           const effect = effects[items[0].dataIndex];
-          return tooltipHtml(effect.axis, groups.map(({ name, of, halfWidth }, i) => [name, `${show(of(effect))} \u00b1 ${show(halfWidth(effect))}`, nth(theme.series, i)]));
+          return tooltipHtml(
+            effect.axis,
+            groups.map(({ name, of, halfWidth }, i) => [
+              name,
+              `${show(of(effect))} \u00b1 ${show(halfWidth(effect))}`,
+              nth(theme.series, i),
+            ]),
+          );
         },
       }),
       xAxis: xValue(theme, axisName, { scale: false }),
-      yAxis: rowAxis(theme, effects.map(({ axis }) => axis), narrow),
+      yAxis: rowAxis(
+        theme,
+        effects.map(({ axis }) => axis),
+        narrow,
+      ),
       series: [
         ...groups.map(({ name, of }, i) => ({
           name,
@@ -85,7 +130,11 @@ function drawBars(effects, groups, { axisName, show }, { theme, narrow }) {
         ...groups.map(({ of, halfWidth }, i) =>
           whiskers(
             theme,
-            effects.flatMap((effect, row) => (typeof halfWidth(effect) === "number" ? [[row, of(effect) - halfWidth(effect), of(effect) + halfWidth(effect)]] : [])),
+            effects.flatMap((effect, row) =>
+              typeof halfWidth(effect) === "number"
+                ? [[row, of(effect) - halfWidth(effect), of(effect) + halfWidth(effect)]]
+                : [],
+            ),
             "x",
             { shift: () => offset(i) },
           ),
@@ -94,7 +143,10 @@ function drawBars(effects, groups, { axisName, show }, { theme, narrow }) {
     },
     table: {
       columns: ["axis", ...groups.flatMap(({ name }) => [name, `${name}, half width of 95 % interval`])],
-      rows: effects.map((effect) => [effect.axis, ...groups.flatMap(({ of, halfWidth }) => [of(effect), halfWidth(effect)])]),
+      rows: effects.map((effect) => [
+        effect.axis,
+        ...groups.flatMap(({ of, halfWidth }) => [of(effect), halfWidth(effect)]),
+      ]),
     },
   };
 }
@@ -103,7 +155,8 @@ function drawMorris(metric, effects, context) {
   const sorted = [...effects].sort((a, b) => b.mu_star - a.mu_star);
   const [first, second] = sorted;
   const show = (value) => withUnit(value, metric.unit);
-  const apart = second && first.mu_star - (first.mu_star_half_width ?? 0) > second.mu_star + (second.mu_star_half_width ?? 0);
+  const apart =
+    second && first.mu_star - (first.mu_star_half_width ?? 0) > second.mu_star + (second.mu_star_half_width ?? 0);
   const order = !second
     ? ""
     : apart
@@ -124,18 +177,30 @@ function drawMorrisPlane(metric, effects, { theme }) {
   const curved = effects.filter((effect) => effect.sigma > effect.mu_star).map(({ axis }) => axis);
   return {
     option: {
-      legend: legend(theme, effects.map(({ axis }) => axis), { points: true }),
+      legend: legend(
+        theme,
+        effects.map(({ axis }) => axis),
+        { points: true },
+      ),
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "item",
         formatter: ({ seriesName, value, color }) =>
-          tooltipHtml(seriesName, [["\u00b5*", withUnit(value[0], metric.unit), color], ["\u03c3", withUnit(value[1], metric.unit)]]),
+          tooltipHtml(seriesName, [
+            ["\u00b5*", withUnit(value[0], metric.unit), color],
+            ["\u03c3", withUnit(value[1], metric.unit)],
+          ]),
       }),
       xAxis: xValue(theme, `Strength \u00b5* (${metric.unit || "of the figure"})`, { scale: false, min: 0 }),
       yAxis: yValue(theme, `Spread \u03c3 (${metric.unit || "of the figure"})`, { min: 0 }),
-      series: effects.map((effect, i) => pointStyle(theme, i, { name: effect.axis, symbolSize: 14, data: [[effect.mu_star, effect.sigma]] })),
+      series: effects.map((effect, i) =>
+        pointStyle(theme, i, { name: effect.axis, symbolSize: 14, data: [[effect.mu_star, effect.sigma]] }),
+      ),
     },
-    table: { columns: ["axis", "mu_star", "sigma"], rows: effects.map((effect) => [effect.axis, effect.mu_star, effect.sigma]) },
+    table: {
+      columns: ["axis", "mu_star", "sigma"],
+      rows: effects.map((effect) => [effect.axis, effect.mu_star, effect.sigma]),
+    },
     reading:
       curved.length > 0
         ? `Effects of ${list(curved)} vary more than they are strong (\u03c3 above \u00b5*): they bend, or depend on other axes.`
@@ -187,14 +252,27 @@ export function sensitivityCharts(results) {
   const spec = (id, title, draw) => ({ id, title, wide: true, draw: (_, context) => draw(context) });
   switch (results.method) {
     case "tornado":
-      return [spec("tornado", `What moves ${metric.label}`, (context) => drawTornado(metric, results.mean, effects, context))];
+      return [
+        spec("tornado", `What moves ${metric.label}`, (context) => drawTornado(metric, results.mean, effects, context)),
+      ];
     case "morris":
       return [
-        spec("morris", `What moves ${metric.label}, by Morris screening`, (context) => drawMorris(metric, effects, context)),
-        { ...spec("morris-plane", "Strong, or depending on others?", (context) => drawMorrisPlane(metric, effects, context)), height: 340 },
+        spec("morris", `What moves ${metric.label}, by Morris screening`, (context) =>
+          drawMorris(metric, effects, context),
+        ),
+        {
+          ...spec("morris-plane", "Strong, or depending on others?", (context) =>
+            drawMorrisPlane(metric, effects, context),
+          ),
+          height: 340,
+        },
       ];
     case "sobol":
-      return [spec("sobol", `Where the variance of ${metric.label} comes from, by Sobol indices`, (context) => drawSobol(metric, effects, context))];
+      return [
+        spec("sobol", `Where the variance of ${metric.label} comes from, by Sobol indices`, (context) =>
+          drawSobol(metric, effects, context),
+        ),
+      ];
     default:
       return [];
   }

@@ -19,14 +19,21 @@ const kCosts = [
 
 function draw({ bars, kinds, xName, label, total }, { theme, width }) {
   const parts = kinds
-    .map(([key, name], i) => ({ name, colour: nth(theme.series, i), values: bars.map((bar) => bar.values[key] ?? null) }))
+    .map(([key, name], i) => ({
+      name,
+      colour: nth(theme.series, i),
+      values: bars.map((bar) => bar.values[key] ?? null),
+    }))
     .filter((part) => part.values.some((value) => value > 0));
   const reading = bars.map(({ name, values }) => {
     const sum = kinds.reduce((all, [key]) => all + (values[key] ?? 0), 0);
     const [key, largest] = kinds.reduce((a, b) => ((values[b[0]] ?? 0) > (values[a[0]] ?? 0) ? b : a));
     return `${name}: ${total(sum)}, ${percent(values[key] / sum)} of it ${largest.toLowerCase()}`;
   });
-  return { ...stackedBars(theme, { bars: bars.map(({ name }) => name), parts, xName, label, width }), reading: `${reading.join(". ")}.` };
+  return {
+    ...stackedBars(theme, { bars: bars.map(({ name }) => name), parts, xName, label, width }),
+    reading: `${reading.join(". ")}.`,
+  };
 }
 
 // Per output token, so that sides which served unlike loads compare.
@@ -39,7 +46,9 @@ function energyBars(sides) {
 }
 
 const costBars = (sides) =>
-  sides.flatMap(({ name, summary: { cost } }) => (kCosts.some(([key]) => cost?.[key] > 0) ? [{ name, values: cost }] : []));
+  sides.flatMap(({ name, summary: { cost } }) =>
+    kCosts.some(([key]) => cost?.[key] > 0) ? [{ name, values: cost }] : [],
+  );
 
 export function spendingCharts(sides) {
   const energy = energyBars(sides);

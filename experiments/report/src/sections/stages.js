@@ -15,8 +15,20 @@ const kStages = [
 ];
 
 const kBreakdowns = [
-  { id: "time-requests", title: "Where the time of a request goes", unit: "ms", noun: "request", of: (part) => part?.metrics?.mean_time_in_ms },
-  { id: "time-tasks", title: "Where the time of a task goes", unit: "s", noun: "task", of: (part) => part?.sessions?.mean_time_in_s },
+  {
+    id: "time-requests",
+    title: "Where the time of a request goes",
+    unit: "ms",
+    noun: "request",
+    of: (part) => part?.metrics?.mean_time_in_ms,
+  },
+  {
+    id: "time-tasks",
+    title: "Where the time of a task goes",
+    unit: "s",
+    noun: "task",
+    of: (part) => part?.sessions?.mean_time_in_s,
+  },
 ];
 
 function draw(breakdown, bars, { theme, width }) {

@@ -35,17 +35,27 @@ function drawLines(sweep, { metric: path, x, lines }, { theme }) {
   const cells = drawn.flatMap(({ name, cells: row }) =>
     row.map(({ place, value }) => ({ where: `${x} = ${place}${lineAxis ? ` and ${name}` : ""}`, value })),
   );
-  const left = lineAxis && lineAxis.values.length > values.length ? ` Shown are ${values.length} of ${lineAxis.values.length} lines.` : "";
+  const left =
+    lineAxis && lineAxis.values.length > values.length
+      ? ` Shown are ${values.length} of ${lineAxis.values.length} lines.`
+      : "";
   return {
     option: {
-      legend: legend(theme, drawn.map(({ name }) => name)),
+      legend: legend(
+        theme,
+        drawn.map(({ name }) => name),
+      ),
       grid: grid(),
       tooltip: tooltip(theme, {
         trigger: "axis",
         formatter: (items) =>
           tooltipHtml(
             `${x} = ${items[0].value[0]}`,
-            items.map((item) => [item.seriesName, withUnit(drawn[item.seriesIndex].cells[item.dataIndex].value, metric.unit), item.color]),
+            items.map((item) => [
+              item.seriesName,
+              withUnit(drawn[item.seriesIndex].cells[item.dataIndex].value, metric.unit),
+              item.color,
+            ]),
           ),
       }),
       xAxis: isNumber ? xValue(theme, x) : categories(theme, x, xAxis.values),
@@ -80,7 +90,12 @@ export function sweepCharts(sweep) {
       choices: [
         metricChoice(metrics),
         { name: "x", label: "Along", value: axes[0].name, options: axisOptions(axes) },
-        { name: "lines", label: "A line for each", value: axes[1]?.name ?? "", options: [none, ...axisOptions(axes)].slice(0, axes.length > 1 ? undefined : 1) },
+        {
+          name: "lines",
+          label: "A line for each",
+          value: axes[1]?.name ?? "",
+          options: [none, ...axisOptions(axes)].slice(0, axes.length > 1 ? undefined : 1),
+        },
       ],
       draw: (chosen, context) => drawLines(sweep, chosen, context),
     },
@@ -92,7 +107,12 @@ export function sweepCharts(sweep) {
         metricChoice(metrics),
         { name: "x", label: "Across", value: axes[0].name, options: axisOptions(axes) },
         { name: "y", label: "Up", value: axes[1].name, options: axisOptions(axes) },
-        { name: "panels", label: "A map for each", value: axes[2]?.name ?? "", options: [none, ...axisOptions(axes)].slice(0, axes.length > 2 ? undefined : 1) },
+        {
+          name: "panels",
+          label: "A map for each",
+          value: axes[2]?.name ?? "",
+          options: [none, ...axisOptions(axes)].slice(0, axes.length > 2 ? undefined : 1),
+        },
       ],
       draw: (chosen, context) => drawMap(sweep, chosen, context),
     },
@@ -101,7 +121,9 @@ export function sweepCharts(sweep) {
       title: "Throughput against speed",
       wide: true,
       height: 380,
-      choices: [{ name: "colour", label: "Colour by", value: axes[0]?.name ?? "", options: [...axisOptions(axes), none] }],
+      choices: [
+        { name: "colour", label: "Colour by", value: axes[0]?.name ?? "", options: [...axisOptions(axes), none] },
+      ],
       draw: (chosen, context) => drawTradeOffs(sweep, pairs, chosen, context),
     },
   ].filter(Boolean);
@@ -118,13 +140,20 @@ export function sweepTable(sweep) {
     columns: [
       { label: "Point", of: (point) => String(point.point ?? "") },
       ...keys.map((name) => ({ label: name, of: (point) => String(point.assignments[name] ?? "") })),
-      ...figures.map((path) => ({ label: describe(path).label, of: (point) => withUnit(point.figures[path] ?? NaN, describe(path).unit) })),
+      ...figures.map((path) => ({
+        label: describe(path).label,
+        of: (point) => withUnit(point.figures[path] ?? NaN, describe(path).unit),
+      })),
     ],
     rows: points.slice(0, kMostRows),
     note: `${points.length > kMostRows ? `The first ${kMostRows} of ${number(points.length, 7)} points. ` : ""}The CSV has all points and all figures.${sweep.failed > 0 ? ` ${plural(sweep.failed, "point")} failed and ${sweep.failed === 1 ? "is" : "are"} left out.` : ""}`,
     csv: {
       columns: ["point", ...keys, ...metrics],
-      rows: points.map((point) => [point.point, ...keys.map((name) => point.assignments[name] ?? null), ...metrics.map((path) => point.figures[path] ?? null)]),
+      rows: points.map((point) => [
+        point.point,
+        ...keys.map((name) => point.assignments[name] ?? null),
+        ...metrics.map((path) => point.figures[path] ?? null),
+      ]),
     },
   });
 }

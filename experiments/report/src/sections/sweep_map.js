@@ -23,7 +23,11 @@ export function drawMap(sweep, { metric: path, x, y, panels }, { theme, narrow }
       xAxis.values.map((column, i) => ({
         panel,
         cell: [i, j],
-        where: [`${x} = ${column}`, `${yAxis.name} = ${row}`, ...(facet === null ? [] : [`${panelAxis.name} = ${facet}`])].join(", "),
+        where: [
+          `${x} = ${column}`,
+          `${yAxis.name} = ${row}`,
+          ...(facet === null ? [] : [`${panelAxis.name} = ${facet}`]),
+        ].join(", "),
         value: figure(at(at(members, x, column), yAxis.name, row), path),
       })),
     );
@@ -34,7 +38,14 @@ export function drawMap(sweep, { metric: path, x, y, panels }, { theme, narrow }
   const frame = (panel) => {
     const width = 100 / columns;
     const top = 58 + Math.floor(panel / columns) * (panelHeight + 64);
-    return { left: `${(panel % columns) * width + gap / 6}%`, width: `${width - gap / 3}%`, top, height: panelHeight, outerBoundsMode: "auto", outerBoundsContain: "all" };
+    return {
+      left: `${(panel % columns) * width + gap / 6}%`,
+      width: `${width - gap / 3}%`,
+      top,
+      height: panelHeight,
+      outerBoundsMode: "auto",
+      outerBoundsContain: "all",
+    };
   };
   return {
     height: 70 + rowsOfPanels * (panelHeight + 64),
@@ -50,7 +61,10 @@ export function drawMap(sweep, { metric: path, x, y, panels }, { theme, narrow }
       grid: facets.map((_, panel) => frame(panel)),
       tooltip: tooltip(theme, {
         trigger: "item",
-        formatter: ({ data, color }) => tooltipHtml(cells[data.value[3]].where, [[metric.label, withUnit(cells[data.value[3]].value, metric.unit), color]]),
+        formatter: ({ data, color }) =>
+          tooltipHtml(cells[data.value[3]].where, [
+            [metric.label, withUnit(cells[data.value[3]].value, metric.unit), color],
+          ]),
       }),
       visualMap: {
         min: Math.min(...shown),
@@ -81,7 +95,9 @@ export function drawMap(sweep, { metric: path, x, y, panels }, { theme, narrow }
           textBorderColor: theme.surface,
           textBorderWidth: 3,
         },
-        data: cells.flatMap(({ panel: place, cell, value }, i) => (place === panel && value !== null ? [{ value: [...cell, onAxis(metric, value), i] }] : [])),
+        data: cells.flatMap(({ panel: place, cell, value }, i) =>
+          place === panel && value !== null ? [{ value: [...cell, onAxis(metric, value), i] }] : [],
+        ),
       })),
     },
     table: { columns: ["cell", path], rows: cells.map(({ where, value }) => [where, value]) },

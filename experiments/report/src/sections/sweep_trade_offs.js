@@ -26,10 +26,21 @@ export function tradeOffsOf(sweep) {
 export function drawTradeOffs(sweep, points, { colour }, { theme }) {
   const axis = sweep.axes.find(({ name }) => name === colour);
   const groups = axis
-    ? axis.values.map((value) => ({ name: `${axis.name} = ${value}`, members: points.filter((point) => String(point.assignments[axis.name]) === value) }))
+    ? axis.values.map((value) => ({
+        name: `${axis.name} = ${value}`,
+        members: points.filter((point) => String(point.assignments[axis.name]) === value),
+      }))
     : [{ name: "Points", members: points }];
   const best = front(points);
-  const line = { name: "Best trade-offs", type: "line", symbol: "none", silent: true, lineStyle: { color: theme.subtle, width: 1.5, type: [5, 4] }, itemStyle: { color: theme.subtle }, data: best.map(({ x, y }) => [x, y]) };
+  const line = {
+    name: "Best trade-offs",
+    type: "line",
+    symbol: "none",
+    silent: true,
+    lineStyle: { color: theme.subtle, width: 1.5, type: [5, 4] },
+    itemStyle: { color: theme.subtle },
+    data: best.map(({ x, y }) => [x, y]),
+  };
   return {
     option: {
       legend: legend(theme, [...groups.map(({ name }) => name), line.name]),
@@ -46,12 +57,20 @@ export function drawTradeOffs(sweep, points, { colour }, { theme }) {
       }),
       xAxis: xValue(theme, "Speed of a user, 1000 / TPOT p50 (tok/s)"),
       yAxis: yValue(theme, "Output per accelerator (tok/s)", { scale: true }),
-      series: [...groups.map(({ name, members }, i) => pointStyle(theme, i, { name, data: members.map(({ x, y }) => [x, y]) })), line],
+      series: [
+        ...groups.map(({ name, members }, i) =>
+          pointStyle(theme, i, { name, data: members.map(({ x, y }) => [x, y]) }),
+        ),
+        line,
+      ],
     },
     table: {
       columns: ["point", "tokens_per_s_of_a_user", "output_tokens_per_s_per_accelerator", "on_front"],
       rows: points.map((point) => [point.name, point.x, point.y, best.includes(point)]),
     },
-    reading: `${best.length} of ${plural(points.length, "point")} ${best.length === 1 ? "is a best trade-off" : "are best trade-offs"}: from ${best[0].name} to ${best[best.length - 1].name}.${averaged(sweep, sweep.axes.map(({ name }) => name))}`,
+    reading: `${best.length} of ${plural(points.length, "point")} ${best.length === 1 ? "is a best trade-off" : "are best trade-offs"}: from ${best[0].name} to ${best[best.length - 1].name}.${averaged(
+      sweep,
+      sweep.axes.map(({ name }) => name),
+    )}`,
   };
 }

@@ -17,7 +17,10 @@ function panelsOf(side) {
   const pools = grouped(side.timeseries(), "pool");
   const names = [...pools.keys()];
   const panels = nonzero(
-    kPanels.map((panel) => ({ ...panel, lines: names.map((name, i) => ({ name, place: i, points: panel.of(pools.get(name)) })) })),
+    kPanels.map((panel) => ({
+      ...panel,
+      lines: names.map((name, i) => ({ name, place: i, points: panel.of(pools.get(name)) })),
+    })),
   );
   return { names, panels };
 }

@@ -21,7 +21,10 @@ const spanOf = ({ times }, i) => `${withUnit(times[i - 1] ?? 0, "s")} to ${withU
 
 function timeOptions(graph) {
   if (graph.times.length === 0) return [];
-  return [{ value: "0", label: "Mean of the run" }, ...graph.times.map((_, i) => ({ value: String(i + 1), label: spanOf(graph, i) }))];
+  return [
+    { value: "0", label: "Mean of the run" },
+    ...graph.times.map((_, i) => ({ value: String(i + 1), label: spanOf(graph, i) })),
+  ];
 }
 
 // The loads of some links: null where none is known.
@@ -44,7 +47,10 @@ const meanAndMost = (links, { mean, most }) =>
   mean === null ? "not recorded" : links.length > 1 ? `mean ${percent(mean)}, most ${percent(most)}` : percent(most);
 
 function largestFlows(links) {
-  const pairs = grouped(links.flatMap((link) => link.pairs), ({ from, to }) => `${from} \u2192 ${to}`);
+  const pairs = grouped(
+    links.flatMap((link) => link.pairs),
+    ({ from, to }) => `${from} \u2192 ${to}`,
+  );
   return [...pairs]
     .map(([pair, rows]) => [pair, totalOf(rows, "bytes")])
     .sort((a, b) => b[1] - a[1])
@@ -73,8 +79,10 @@ function arcTip(graph, { from, to, links, colour }, time) {
 }
 
 function kindOf({ name, kind, owner, members }, { memories }) {
-  if (kind === "replica") return members.length > 1 ? `${number(members.length, 6)} replicas of pool ${owner}` : `Replica of pool ${owner}`;
-  if (kind === "memory") return members.length > 1 ? `${number(members.length, 6)} memories of pool ${owner}` : `Memory pool ${owner}`;
+  if (kind === "replica")
+    return members.length > 1 ? `${number(members.length, 6)} replicas of pool ${owner}` : `Replica of pool ${owner}`;
+  if (kind === "memory")
+    return members.length > 1 ? `${number(members.length, 6)} memories of pool ${owner}` : `Memory pool ${owner}`;
   const [, memory] = /^(.*?)(?:\[[\d.]+\])?\.port$/.exec(name) ?? [];
   const said = memories.includes(memory) ? `port of memory pool ${memory}` : "switch, host or port";
   return members.length > 1 ? `${number(members.length, 6)} of a kind: ${said}` : capital(said);
@@ -83,7 +91,9 @@ function kindOf({ name, kind, owner, members }, { memories }) {
 function vertexTip(graph, vertex, time) {
   const carried = (side) => graph.arcs.filter((arc) => arc[side] === vertex).flatMap(({ links }) => links);
   const rows = (way, links) =>
-    links.length === 0 ? [] : [...loadRows(graph, links, time, `Load ${way}`), [`Carried ${way}`, withUnit(totalOf(links, "bytes"), "B")]];
+    links.length === 0
+      ? []
+      : [...loadRows(graph, links, time, `Load ${way}`), [`Carried ${way}`, withUnit(totalOf(links, "bytes"), "B")]];
   return tooltipHtml(vertex.name, [
     ["Kind", kindOf(vertex, graph)],
     ...rows("in", carried("to")),
@@ -102,19 +112,36 @@ function classesOf(graph, theme) {
   }));
   return [
     ...pools,
-    { name: "Memory pools", shape: "rect", colour: nth(theme.series, pools.length), vertices: graph.vertices.filter(({ kind }) => kind === "memory") },
-    { name: "Switches and hosts", shape: "roundRect", colour: theme.neutral, vertices: graph.vertices.filter(({ kind }) => kind === "other") },
+    {
+      name: "Memory pools",
+      shape: "rect",
+      colour: nth(theme.series, pools.length),
+      vertices: graph.vertices.filter(({ kind }) => kind === "memory"),
+    },
+    {
+      name: "Switches and hosts",
+      shape: "roundRect",
+      colour: theme.neutral,
+      vertices: graph.vertices.filter(({ kind }) => kind === "other"),
+    },
   ].filter(({ vertices }) => vertices.length > 0);
 }
 
 function mark(shape, [x, y], size) {
   const half = size / 2;
-  const polygon = (...points) => ({ type: "polygon", shape: { points: points.map(([dx, dy]) => [x + dx * half, y + dy * half]) } });
+  const polygon = (...points) => ({
+    type: "polygon",
+    shape: { points: points.map(([dx, dy]) => [x + dx * half, y + dy * half]) },
+  });
   if (shape === "circle") return { type: "circle", shape: { cx: x, cy: y, r: half } };
   if (shape === "triangle") return polygon([0, -1.1], [1.15, 0.9], [-1.15, 0.9]);
   if (shape === "diamond") return polygon([0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]);
-  if (shape === "rect") return { type: "rect", shape: { x: x - half * 1.3, y: y - half, width: size * 1.3, height: size } };
-  return { type: "rect", shape: { x: x - half * 0.9, y: y - half * 0.9, width: size * 0.9, height: size * 0.9, r: size / 4 } };
+  if (shape === "rect")
+    return { type: "rect", shape: { x: x - half * 1.3, y: y - half, width: size * 1.3, height: size } };
+  return {
+    type: "rect",
+    shape: { x: x - half * 0.9, y: y - half * 0.9, width: size * 0.9, height: size * 0.9, r: size / 4 },
+  };
 }
 
 const overlap = (a, b) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
@@ -133,7 +160,12 @@ function boxesAround([x, y], size, text, sides) {
 
 // Labels where nothing is in their way; where they do not fit all replicas of a pool, numbers alone may.
 function labelsOf(classes, { positions, sides, size, height }, width) {
-  const taken = [...positions.values()].map(([x, y]) => ({ x: x - size / 2, y: y - size / 2, width: size, height: size }));
+  const taken = [...positions.values()].map(([x, y]) => ({
+    x: x - size / 2,
+    y: y - size / 2,
+    width: size,
+    height: size,
+  }));
   const labels = new Map();
   const fit = (vertices, textOf, all) => {
     const before = taken.length;
@@ -141,7 +173,12 @@ function labelsOf(classes, { positions, sides, size, height }, width) {
     for (const vertex of vertices) {
       const text = textOf(vertex);
       const box = boxesAround(positions.get(vertex), size, text, sides(vertex)).find(
-        (one) => one.x >= 0 && one.x + one.width <= width && one.y >= kTop - 8 && one.y + one.height <= height && !taken.some((other) => overlap(one, other)),
+        (one) =>
+          one.x >= 0 &&
+          one.x + one.width <= width &&
+          one.y >= kTop - 8 &&
+          one.y + one.height <= height &&
+          !taken.some((other) => overlap(one, other)),
       );
       if (box) {
         taken.push(box);
@@ -180,7 +217,13 @@ function vertexSeries({ name, shape, colour, vertices }, layout, labels, theme) 
         textContent: label && {
           type: "text",
           silent: true,
-          style: { text: label.text, fill: theme.text, font: `11px ${theme.font}`, stroke: theme.surface, lineWidth: 3 },
+          style: {
+            text: label.text,
+            fill: theme.text,
+            font: `11px ${theme.font}`,
+            stroke: theme.surface,
+            lineWidth: 3,
+          },
         },
         textConfig: label && { position: label.side, distance: 3 },
       };
@@ -195,7 +238,11 @@ function wayOf([ax, ay], [bx, by]) {
 }
 
 function arrow([x, y], { across, along }, size, colour) {
-  const points = [[1, 0], [-0.7, 0.8], [-0.7, -0.8]].map(([ahead, aside]) => [
+  const points = [
+    [1, 0],
+    [-0.7, 0.8],
+    [-0.7, -0.8],
+  ].map(([ahead, aside]) => [
     x + size * (ahead * along[0] + aside * across[0]),
     y + size * (ahead * along[1] + aside * across[1]),
   ]);
@@ -211,7 +258,11 @@ function bowed(arc, layout) {
   const middle = [0, 1].map((axis) => (from[axis] + to[axis]) / 2 + way.across[axis] * bend);
   const [cpx1, cpy1] = [0, 1].map((axis) => 2 * middle[axis] - (from[axis] + to[axis]) / 2);
   return [
-    { type: "bezierCurve", shape: { x1: from[0], y1: from[1], x2: to[0], y2: to[1], cpx1, cpy1 }, style: strokeOf(arc) },
+    {
+      type: "bezierCurve",
+      shape: { x1: from[0], y1: from[1], x2: to[0], y2: to[1], cpx1, cpy1 },
+      style: strokeOf(arc),
+    },
     ...(arc.load > 0 && way.length > kArrowLength ? [arrow(middle, way, 2.5 + arc.thickness * 0.8, arc.colour)] : []),
   ];
 }
@@ -258,7 +309,12 @@ function painted(graph, time, theme) {
     .map((arc) => {
       const load = loadsOf(arc.links, time).most;
       const share = Math.min(1, (load ?? 0) / highest);
-      return { ...arc, load, colour: load > 0 ? mixed(ramp, share) : theme.line, thickness: load > 0 ? 1.2 + 3.3 * share : 1 };
+      return {
+        ...arc,
+        load,
+        colour: load > 0 ? mixed(ramp, share) : theme.line,
+        thickness: load > 0 ? 1.2 + 3.3 * share : 1,
+      };
     })
     .sort((a, b) => (a.load ?? 0) - (b.load ?? 0));
 }
@@ -294,14 +350,21 @@ function reading(graph, shown, time) {
   if (carrying === 0) return `No link carried data.${mergedText(graph, shown)}`;
   const peak = peakOf(links);
   const peakText = (link) => `${percent(link.peak)} from ${spanOf(graph, link.peakAt)}`;
-  const at = time === null ? null : links.reduce((best, link) => ((loadAt(link, time) ?? -1) > (loadAt(best, time) ?? -1) ? link : best));
+  const at =
+    time === null
+      ? null
+      : links.reduce((best, link) => ((loadAt(link, time) ?? -1) > (loadAt(best, time) ?? -1) ? link : best));
   return [
-    at ? `From ${spanOf(graph, time)} ${loadAt(at, time) > 0 ? `${at.name} is loaded most, to ${percent(loadAt(at, time))}` : "no link is loaded"}. ` : "",
+    at
+      ? `From ${spanOf(graph, time)} ${loadAt(at, time) > 0 ? `${at.name} is loaded most, to ${percent(loadAt(at, time))}` : "no link is loaded"}. `
+      : "",
     `Over the run ${first.name} is loaded most: to ${percent(first.mean)} of its capacity on average`,
     first.peak === null ? "" : `, and at its peak to ${peakText(first)}`,
     peak?.peak > (first.peak ?? Infinity) ? `; the highest peak is that of ${peak.name}, ${peakText(peak)}` : "",
     `. ${number(carrying, 6)} of ${plural(links.length, "link")} carried data`,
-    graph.counted > links.length ? `; the other ${number(graph.counted - links.length, 6)} of the network, less loaded, are not in this report.` : ".",
+    graph.counted > links.length
+      ? `; the other ${number(graph.counted - links.length, 6)} of the network, less loaded, are not in this report.`
+      : ".",
     mergedText(graph, shown),
   ].join("");
 }
@@ -322,7 +385,11 @@ function drawTopology(graph, time, { theme, width, narrow }) {
     height: Math.round(layout.height),
     option: {
       legend: {
-        ...legend(theme, classes.map(({ name }) => name), { points: true }),
+        ...legend(
+          theme,
+          classes.map(({ name }) => name),
+          { points: true },
+        ),
         data: classes.map(({ name, shape }) => ({ name, icon: shape })),
         selectedMode: false,
       },
@@ -337,7 +404,9 @@ function drawTopology(graph, time, { theme, width, narrow }) {
       series: [...classes.map((one) => vertexSeries(one, layout, labels, theme)), arcSeries(arcs, layout)],
     },
     table: tableOf(graph),
-    reading: reading(graph, shown, time) + (layout.leaving ? " Links that leave the grid at one side come back at the other." : ""),
+    reading:
+      reading(graph, shown, time) +
+      (layout.leaving ? " Links that leave the grid at one side come back at the other." : ""),
   };
 }
 
@@ -351,7 +420,11 @@ export function topologyCharts(sides) {
     kind: "range",
     value: "0",
     optionsFor: (chosen) => timeOptions(graphFor(chosen)),
-    mark: { label: "Busiest", about: "Show the busiest interval", valueFor: (chosen) => String(graphFor(chosen).busiest + 1) },
+    mark: {
+      label: "Busiest",
+      about: "Show the busiest interval",
+      valueFor: (chosen) => String(graphFor(chosen).busiest + 1),
+    },
   };
   return [
     {

@@ -92,7 +92,9 @@ function readGraph(side) {
   const times = [...new Set(series.map((row) => row.time_s))].sort((a, b) => a - b);
   const loads = seriesOf(series, times);
   const flows = grouped(side.flows(), (row) => row.link);
-  const links = [...grouped(rows, (row) => row.link)].map(([name, own]) => linkOf(name, own, loads.get(name), flows.get(name)));
+  const links = [...grouped(rows, (row) => row.link)].map(([name, own]) =>
+    linkOf(name, own, loads.get(name), flows.get(name)),
+  );
   const pools = Object.keys(side.summary.pools ?? {});
   const memories = Object.keys(side.summary.memory_pools ?? {});
   const names = [...new Set(links.flatMap(({ from, to }) => [from, to]))];
@@ -167,7 +169,10 @@ function rangeOf(names) {
 function cut(classes, parts) {
   return classes.flatMap((vertices) => {
     const count = Math.min(parts, vertices.length);
-    const pieces = grouped(vertices.map((vertex, i) => ({ vertex, piece: Math.floor((i * count) / vertices.length) })), ({ piece }) => piece);
+    const pieces = grouped(
+      vertices.map((vertex, i) => ({ vertex, piece: Math.floor((i * count) / vertices.length) })),
+      ({ piece }) => piece,
+    );
     return [...pieces.values()].map((members) => {
       const names = members.map(({ vertex }) => vertex.name);
       return { ...members[0].vertex, name: rangeOf(names), members: names, inside: [] };

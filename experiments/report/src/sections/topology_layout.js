@@ -26,29 +26,44 @@ function distancesFrom(sources, neighbours) {
 
 // Hosts and racks that lead nowhere else: all their replicas have a wider way out.
 function deadEnds({ vertices, neighbours }) {
-  const onlyReplicas = (vertex) => vertex.kind === "other" && neighbours.get(vertex).every(({ kind }) => kind === "replica");
+  const onlyReplicas = (vertex) =>
+    vertex.kind === "other" && neighbours.get(vertex).every(({ kind }) => kind === "replica");
   const wider = (vertex, other) => {
     if (!onlyReplicas(other)) return other.kind === "other";
     return neighbours.get(other).length - neighbours.get(vertex).length || byName(other, vertex);
   };
   const isEnd = (vertex) =>
     onlyReplicas(vertex) &&
-    neighbours.get(vertex).every((replica) => neighbours.get(replica).some((other) => other !== vertex && wider(vertex, other) > 0));
+    neighbours
+      .get(vertex)
+      .every((replica) => neighbours.get(replica).some((other) => other !== vertex && wider(vertex, other) > 0));
   return [...grouped(vertices, stemOf).values()].filter((alike) => alike.every(isEnd)).flat();
 }
 
 // Vertices of one kind of name lie in one layer, unless that is one of their neighbours' too.
 function alignAlike({ vertices, neighbours }, layers) {
-  for (const alike of grouped(vertices.filter(({ kind }) => kind !== "replica"), stemOf).values()) {
-    const counts = [...grouped(alike.filter((vertex) => layers.has(vertex)), (vertex) => layers.get(vertex))];
+  for (const alike of grouped(
+    vertices.filter(({ kind }) => kind !== "replica"),
+    stemOf,
+  ).values()) {
+    const counts = [
+      ...grouped(
+        alike.filter((vertex) => layers.has(vertex)),
+        (vertex) => layers.get(vertex),
+      ),
+    ];
     const [common] = counts.reduce((best, one) => (one[1].length > best[1].length ? one : best), [1, []]);
     for (const vertex of alike)
-      if (!layers.has(vertex) || neighbours.get(vertex).every((other) => layers.get(other) !== common)) layers.set(vertex, common);
+      if (!layers.has(vertex) || neighbours.get(vertex).every((other) => layers.get(other) !== common))
+        layers.set(vertex, common);
   }
 }
 
 function layersOf(graph) {
-  const layers = distancesFrom(graph.vertices.filter(({ kind }) => kind === "replica"), graph.neighbours);
+  const layers = distancesFrom(
+    graph.vertices.filter(({ kind }) => kind === "replica"),
+    graph.neighbours,
+  );
   for (const vertex of deadEnds(graph)) layers.set(vertex, -1);
   alignAlike(graph, layers);
   return layers;
@@ -57,7 +72,12 @@ function layersOf(graph) {
 // Pairs of vertices, each once.
 const edgesOf = ({ vertices, neighbours }) => {
   const places = new Map(vertices.map((vertex, i) => [vertex, i]));
-  return vertices.flatMap((a) => neighbours.get(a).filter((b) => places.get(a) < places.get(b)).map((b) => [a, b]));
+  return vertices.flatMap((a) =>
+    neighbours
+      .get(a)
+      .filter((b) => places.get(a) < places.get(b))
+      .map((b) => [a, b]),
+  );
 };
 
 // Vertices that are linked among themselves, with all others of their names.
@@ -85,7 +105,12 @@ function apart(wanted, gap, low, high) {
 // Orders each layer by the mean place of its neighbours; replicas stay with those of their pool.
 function ordered(graph, layers) {
   const pool = (vertex) => (vertex.kind === "replica" ? graph.pools.indexOf(vertex.owner) : 0);
-  const levels = [...grouped([...graph.vertices].sort((a, b) => pool(a) - pool(b) || byName(a, b)), (vertex) => layers.get(vertex))]
+  const levels = [
+    ...grouped(
+      [...graph.vertices].sort((a, b) => pool(a) - pool(b) || byName(a, b)),
+      (vertex) => layers.get(vertex),
+    ),
+  ]
     .sort(([a], [b]) => a - b)
     .map(([, vertices]) => vertices);
   const places = new Map();
@@ -108,7 +133,9 @@ function ordered(graph, layers) {
 // The widest layer is spread evenly, the others lie over the middle of their neighbours.
 function across(graph, levels, left, right) {
   const widest = levels.reduce((best, vertices, i) => (vertices.length > levels[best].length ? i : best), 0);
-  const xs = new Map(levels[widest].map((vertex, i) => [vertex, left + ((i + 0.5) * (right - left)) / levels[widest].length]));
+  const xs = new Map(
+    levels[widest].map((vertex, i) => [vertex, left + ((i + 0.5) * (right - left)) / levels[widest].length]),
+  );
   const near = (i) => Math.abs(i - widest);
   for (const i of levels.map((_, level) => level).sort((a, b) => near(a) - near(b) || a - b)) {
     if (i === widest) continue;
@@ -131,7 +158,8 @@ function inLayers(graph, layers, { width, top, narrow }) {
   const rows = spacing < kLeastSize + 4 ? Math.ceil((kLeastSize + 4) / spacing) : 1;
   const gap = narrow ? 96 : 112;
   const positions = new Map();
-  const sides = (vertex) => (layers.get(vertex) > 0 ? ["top", "right", "left", "bottom"] : ["bottom", "top", "right", "left"]);
+  const sides = (vertex) =>
+    layers.get(vertex) > 0 ? ["top", "right", "left", "bottom"] : ["bottom", "top", "right", "left"];
   let y = top + 24;
   for (const vertices of [...levels].reverse()) {
     const used = vertices.length * rows > most ? rows : 1;
@@ -148,7 +176,10 @@ function treesOf(graph, mesh) {
   const children = new Map();
   const queue = [...mesh];
   for (const vertex of queue) {
-    const own = graph.neighbours.get(vertex).filter((other) => !known.has(other)).sort(byName);
+    const own = graph.neighbours
+      .get(vertex)
+      .filter((other) => !known.has(other))
+      .sort(byName);
     for (const child of own) known.add(child);
     children.set(vertex, own);
     queue.push(...own);
@@ -165,7 +196,18 @@ function filling(positions, { left, right, top, bottom }) {
     return (value) => (most > least ? low + ((value - least) * (high - low)) / (most - least) : (low + high) / 2);
   };
   const places = [...positions.values()];
-  const [x, y] = [fit(places.map(([one]) => one), left, right), fit(places.map(([, one]) => one), top, bottom)];
+  const [x, y] = [
+    fit(
+      places.map(([one]) => one),
+      left,
+      right,
+    ),
+    fit(
+      places.map(([, one]) => one),
+      top,
+      bottom,
+    ),
+  ];
   return new Map([...positions].map(([vertex, place]) => [vertex, [x(place[0]), y(place[1])]]));
 }
 
@@ -173,7 +215,9 @@ function filling(positions, { left, right, top, bottom }) {
 function outwards([x, y], [centreX, centreY]) {
   const sideways = x < centreX ? ["left", "right"] : ["right", "left"];
   const upright = y < centreY ? ["top", "bottom"] : ["bottom", "top"];
-  return Math.abs(x - centreX) > Math.abs(y - centreY) ? [sideways[0], ...upright, sideways[1]] : [upright[0], ...sideways, upright[1]];
+  return Math.abs(x - centreX) > Math.abs(y - centreY)
+    ? [sideways[0], ...upright, sideways[1]]
+    : [upright[0], ...sideways, upright[1]];
 }
 
 function onRing(graph, mesh, { width, top, narrow }) {
@@ -216,7 +260,9 @@ function onRing(graph, mesh, { width, top, narrow }) {
 
 // Sizes of grids of two or three dimensions, the first dimension being the smallest and its neighbours next to each other.
 function gridsOf(count) {
-  const factors = Array.from({ length: count }, (_, i) => i + 1).filter((a) => a > 1 && a * a <= count && count % a === 0);
+  const factors = Array.from({ length: count }, (_, i) => i + 1).filter(
+    (a) => a > 1 && a * a <= count && count % a === 0,
+  );
   return factors.flatMap((a) => [
     [a, count / a],
     ...factors.filter((b) => b >= a && (count / a) % b === 0 && count / a / b >= b).map((b) => [a, b, count / a / b]),
@@ -242,7 +288,9 @@ function torusOf(graph, mesh) {
       const steps = coordinates(places.get(a), sizes).map((at, k) => Math.abs(at - other[k]));
       return sum(steps.map((step, k) => Math.min(step, sizes[k] - step))) === 1;
     };
-    return edges.length === sum(sizes.map((size) => (size > 2 ? mesh.length : mesh.length / 2))) && edges.every(adjacent);
+    return (
+      edges.length === sum(sizes.map((size) => (size > 2 ? mesh.length : mesh.length / 2))) && edges.every(adjacent)
+    );
   });
 }
 
@@ -254,7 +302,10 @@ function onGrid(graph, mesh, sizes, { width, top, narrow }) {
   const stepX = (width - 2 * kMargin) / columns;
   const stepY = clamp(stepX * 0.8, 64, (narrow ? 420 : 640) / rows);
   const deep = layered ? [stepX / sizes[0] / 1.5, stepY / sizes[0] / 1.5] : [0, 0];
-  const steps = (layered ? [[deep[0], deep[1]]] : []).concat([[0, stepY], [stepX, 0]]);
+  const steps = (layered ? [[deep[0], deep[1]]] : []).concat([
+    [0, stepY],
+    [stepX, 0],
+  ]);
   const positions = new Map();
   const at = new Map(mesh.map((vertex, i) => [vertex, coordinates(i, sizes)]));
   const below = (vertex) => (children.get(vertex) ?? []).flatMap((child) => [child, ...below(child)]);
@@ -265,7 +316,12 @@ function onGrid(graph, mesh, sizes, { width, top, narrow }) {
     positions.set(vertex, [x, y]);
     const hung = below(vertex);
     const reach = layered ? [deep[0] * 0.62, -deep[1] * 0.5] : [stepX * 0.5, stepY * 0.48];
-    hung.forEach((child, i) => positions.set(child, [x + reach[0] + (i - (hung.length - 1) / 2) * Math.min(22, (stepX * 0.7) / hung.length), y + reach[1]]));
+    hung.forEach((child, i) =>
+      positions.set(child, [
+        x + reach[0] + (i - (hung.length - 1) / 2) * Math.min(22, (stepX * 0.7) / hung.length),
+        y + reach[1],
+      ]),
+    );
   }
   apartFrom(graph, children).forEach((vertex, i) => positions.set(vertex, [kMargin + 40 * i, top + 8]));
   // Links that close a dimension leave the grid at one side and come back at the other.
@@ -274,7 +330,10 @@ function onGrid(graph, mesh, sizes, { width, top, narrow }) {
     const k = a && b ? sizes.findIndex((size, i) => size > 2 && Math.abs(a[i] - b[i]) === size - 1) : -1;
     if (k < 0) return null;
     const length = Math.hypot(...steps[k]);
-    return steps[k].map((step) => ((a[k] === 0 ? -1 : 1) * step * Math.min(kMostStub, length * (layered && k === 0 ? 0.6 : 0.36))) / length);
+    return steps[k].map(
+      (step) =>
+        ((a[k] === 0 ? -1 : 1) * step * Math.min(kMostStub, length * (layered && k === 0 ? 0.6 : 0.36))) / length,
+    );
   };
   const right = width - kMargin - kMostStub;
   const lowest = largest([...positions.values()].map(([, y]) => y));
