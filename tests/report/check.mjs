@@ -10,6 +10,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 // A second on a quiet machine; more where tests run beside each other.
 const kFirstPaintMs = Number(process.env.DISAGG_FIRST_PAINT_MS ?? 1000);
 const kPaintLoads = 3;
+const kStartMs = 20_000;
 const kTooltipMs = 500;
 // Charts that are hovered besides the first: what they draw themselves has to find what is under the pointer.
 const kHovered = ["topology", "replicas-over-time", "quadrants"];
@@ -232,6 +233,7 @@ async function checkReport(browser, file, axe, options, report) {
     });
     await page.goto(url, { waitUntil: "load" });
     await settled(page);
+    await page.waitForFunction(() => window.disaggReport !== undefined, null, { timeout: kStartMs }).catch(() => {});
     if (await page.evaluate(() => window.disaggReport === undefined)) {
       fail("the report did not start");
     } else {

@@ -26,48 +26,55 @@ function sectionNode({ title, charts, nodes }) {
   );
 }
 
-function page(report) {
-  const { label, answer, sections, summaries, origin = [] } = contentsOf(report);
-  const shown = sections.filter(({ charts, nodes }) => charts.length + nodes.length > 0);
+function headerNode(report, label) {
+  return element(
+    "header",
+    { class: "top" },
+    element(
+      "div",
+      { class: "name" },
+      element("p", { class: "kind" }, label),
+      element("h1", {}, report.title || "Report"),
+    ),
+    themeButton(),
+    element("nav", { "aria-label": "Sections" }, element("ul", {})),
+  );
+}
+
+function provenanceNode(report, { summaries, origin = [] }) {
+  return element(
+    "section",
+    { id: "provenance", "aria-labelledby": "provenance-heading" },
+    element("h2", { id: "provenance-heading" }, "Provenance"),
+    element("div", { class: "provenance" }, provenance(report, summaries, origin)),
+  );
+}
+
+// What follows the answer.
+function addSections(report, contents) {
+  const shown = contents.sections().filter(({ charts, nodes }) => charts.length + nodes.length > 0);
+  document.getElementById("main").append(...shown.map(sectionNode), provenanceNode(report, contents));
   const titles = [...shown.map(({ title }) => title), "Provenance"];
-  return [
-    element(
-      "header",
-      { class: "top" },
-      element(
-        "div",
-        { class: "name" },
-        element("p", { class: "kind" }, label),
-        element("h1", {}, report.title || "Report"),
-      ),
-      themeButton(),
-      element(
-        "nav",
-        { "aria-label": "Sections" },
-        element(
-          "ul",
-          {},
-          titles.map((title) => element("li", {}, element("a", { href: `#${idOf(title)}` }, title))),
-        ),
-      ),
-    ),
-    element(
-      "main",
-      { id: "main", tabindex: -1 },
-      element("section", { id: "answer", "aria-label": "Answer" }, answer),
-      shown.map(sectionNode),
-      element(
-        "section",
-        { id: "provenance", "aria-labelledby": "provenance-heading" },
-        element("h2", { id: "provenance-heading" }, "Provenance"),
-        element("div", { class: "provenance" }, provenance(report, summaries, origin)),
-      ),
-    ),
-  ];
+  document
+    .querySelector("nav ul")
+    .append(...titles.map((title) => element("li", {}, element("a", { href: `#${idOf(title)}` }, title))));
+  window.disaggReport = { charts: chartIds(), renderAll, markCount, markPositions };
+  if (new URLSearchParams(location.search).has("all")) renderAll();
+  document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
 }
 
 const report = readReport();
 if (report.title) document.title = `${report.title} \u2013 disagg`;
-document.getElementById("report").append(...page(report));
-window.disaggReport = { charts: chartIds(), renderAll, markCount, markPositions };
-if (new URLSearchParams(location.search).has("all")) renderAll();
+const contents = contentsOf(report);
+document
+  .getElementById("report")
+  .append(
+    headerNode(report, contents.label),
+    element(
+      "main",
+      { id: "main", tabindex: -1 },
+      element("section", { id: "answer", "aria-label": "Answer" }, contents.answer),
+    ),
+  );
+// Frames are painted between these two.
+requestAnimationFrame(() => setTimeout(() => addSections(report, contents)));

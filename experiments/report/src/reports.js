@@ -28,6 +28,7 @@ import { timelineCharts } from "./sections/timeline.js";
 import { topologyCharts } from "./sections/topology.js";
 import { readSweep, sweepFindings } from "./sweep.js";
 
+// What is first painted must not wait for the sections, which read all tables: they are made when asked for.
 // Sections are { title, charts: specs, nodes }; those with neither charts nor nodes are left out.
 const section = (title, charts, nodes = []) => ({ title, charts, nodes: nodes.filter((node) => node !== null) });
 
@@ -50,7 +51,7 @@ function run({ sides }) {
   return {
     label: "Run",
     answer: side ? [answerText(side.summary.bottleneck?.sentence), valueCards(side.summary), warnings(sides)] : [],
-    sections: insights(sides),
+    sections: () => insights(sides),
     summaries: summariesOf(sides),
   };
 }
@@ -69,7 +70,7 @@ function compare({ results, sides }) {
       bottleneckList(firsts),
       warnings(firsts),
     ],
-    sections: [
+    sections: () => [
       section("By how much, how sure", [
         ...forestChart([{ label: "All", sides: compared }]),
         ...tradeOffChart(compared),
@@ -103,7 +104,7 @@ function conditions({ results, sides }) {
       answerList(comparisons.map(({ label, entry }) => `${label}: ${entry.verdict ?? "no verdict"}`)),
       comparisons.length > 0 ? howSure(comparisons[0].sides) : null,
     ],
-    sections: [
+    sections: () => [
       section("By how much, how sure", [...conditionChart(comparisons), ...forestChart(comparisons)]),
       ...insights(sides),
     ],
@@ -125,7 +126,7 @@ function sweep(report, label) {
         { label: "Failed", value: read.failed || null },
       ]),
     ],
-    sections: [section("Figures", sweepCharts(read), [sweepTable(read)]), ...insights(report.sides)],
+    sections: () => [section("Figures", sweepCharts(read), [sweepTable(read)]), ...insights(report.sides)],
     summaries: summariesOf(report.sides),
     origin: [
       [
@@ -155,7 +156,7 @@ function sensitivity({ results, sides }) {
         { label: "Method", value: results.method },
       ]),
     ],
-    sections: [section("Effects", sensitivityCharts(results)), ...insights(sides)],
+    sections: () => [section("Effects", sensitivityCharts(results)), ...insights(sides)],
     summaries: summariesOf(sides),
   };
 }
@@ -176,7 +177,7 @@ function capacity({ results, sides }) {
           ])
         : null,
     ],
-    sections: [section("Loads", capacityCharts(results), [probeTable(results)]), ...insights(sides)],
+    sections: () => [section("Loads", capacityCharts(results), [probeTable(results)]), ...insights(sides)],
     summaries: summariesOf(sides),
   };
 }
@@ -185,7 +186,7 @@ function minimise({ results, sides }) {
   return {
     label: "Cheapest cluster",
     answer: [answerText(minimiseText(results))],
-    sections: [section("Clusters", minimiseCharts(results), [probeTable(results)]), ...insights(sides)],
+    sections: () => [section("Clusters", minimiseCharts(results), [probeTable(results)]), ...insights(sides)],
     summaries: summariesOf(sides),
   };
 }
@@ -194,7 +195,7 @@ function pareto({ results, sides }) {
   return {
     label: "Pareto fronts",
     answer: [answerText(paretoText(results))],
-    sections: [section("Fronts", paretoCharts(results), [frontTable(results)])],
+    sections: () => [section("Fronts", paretoCharts(results), [frontTable(results)])],
     summaries: summariesOf(sides),
   };
 }
@@ -203,7 +204,7 @@ function roofline({ results, sides }) {
   return {
     label: "Roofline",
     answer: [answerText(rooflineText(results))],
-    sections: [section("Roofs", rooflineCharts(results), [rooflineTable(results)])],
+    sections: () => [section("Roofs", rooflineCharts(results), [rooflineTable(results)])],
     summaries: summariesOf(sides),
   };
 }
