@@ -93,7 +93,7 @@ std::string Axis::at(double u) const {
     const auto n = static_cast<double>(values.size());
     return values[static_cast<std::size_t>(std::clamp(std::floor(u * n), 0.0, n - 1))];
   }
-  double value = logarithmic ? low * std::pow(high / low, u) : low + u * (high - low);
+  double value = logarithmic ? low * std::pow(high / low, u) : std::lerp(low, high, u);
   if (whole) value = std::clamp(std::floor(low + u * (high - low + 1)), low, high);
   return show_exact(value) + unit;
 }

@@ -409,8 +409,7 @@ std::string text_of(const std::vector<std::string>& assignments) {
 
 void print_cheapest(const CheapestCluster& cheapest, const CapacityOptions& options, Match match,
                     std::ostream& out) {
-  constexpr std::array<std::string_view, 5> kUnits{"", "accelerators", "USD/h", "USD", "W"};
-  const std::string unit(kUnits.at(static_cast<std::size_t>(match)));
+  const std::string unit(kMatchUnits.at(static_cast<std::size_t>(match)));
   Table table({{"cluster"},
                {unit},
                {"arriving", "per s"},
@@ -434,7 +433,9 @@ void print_cheapest(const CheapestCluster& cheapest, const CapacityOptions& opti
   }
   out << "Least: " << text_of(cheapest.best->assignments) << ", " << show_number(cheapest.best->budget, 5)
       << " " << unit << ", serves " << show_percent(cheapest.best->attainment) << " % within the SLO. "
-      << left << " clusters take more and were not tried.\n";
+      << left
+      << (left == 1 ? " cluster takes more and was not tried.\n"
+                    : " clusters take more and were not tried.\n");
 }
 
 ordered_json cheapest_json(const CheapestCluster& cheapest) {

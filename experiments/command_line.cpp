@@ -214,7 +214,7 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
   add_attainment(capacity_app);
   capacity_app
       ->add_option("--minimise", o.minimise,
-                   "Instead, find the cluster of least count (of accelerators), cost, "
+                   "Instead, find the cluster of least count (of accelerators), cost (of owning), rent, "
                    "capital or power among those of the axes")
       ->check(CLI::IsMember(std::vector<std::string>(kBudgetNames.begin(), kBudgetNames.end())));
   add_axes(capacity_app,

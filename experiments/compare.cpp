@@ -141,11 +141,11 @@ void print_phases(const ordered_json& summary, std::ostream& out) {
     for (const char* phase : {"prefill", "decode"}) {
       const ordered_json& p = pool.at(phase);
       if (p.is_null()) continue;
-      const bool footprint = std::string_view(phase) == "decode" && pool.contains("cf_bytes_per_request");
+      const bool footprint = p.contains("cf_bytes_per_request");
       table.add({name, phase, std::to_string(p.at("tokens").get<std::int64_t>()),
                  show_number(p.at("oi_flop_per_byte").get<double>()),
                  show_number(pool.at("ridge_flop_per_byte").get<double>()),
-                 footprint ? show_number(pool.at("cf_bytes_per_request").get<double>() / 1e9) : "-"});
+                 footprint ? show_number(p.at("cf_bytes_per_request").get<double>() / 1e9) : "-"});
     }
   }
   out << table;

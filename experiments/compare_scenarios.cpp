@@ -141,19 +141,11 @@ Matching match_budgets(const CompareOptions& o, const std::vector<std::string>& 
       split = best_split(options, own, target);
     }
     matching.overrides[i] = replica_overrides(split.replicas);
-    // Of what the runs draw the costs in the table are, but of that nothing is known before.
-    constexpr std::array<std::string_view, 6> kUnits{"",
-                                                     "accelerators",
-                                                     "USD an hour of owning at 80 % of the provisioned power",
-                                                     "USD an hour of rent",
-                                                     "USD of capital",
-                                                     "W provisioned"};
     matching.told.push_back(
         "'" + scenario.name + "' at equal " + std::string(kMatchNames.at(static_cast<std::size_t>(o.match))) +
         ": replicas of " + told_replicas(own, split.replicas) + ", " +
-        show_number(own.of(split.replicas), 5) + " " +
-        std::string(kUnits.at(static_cast<std::size_t>(o.match))) + " against " + show_number(target, 5) +
-        " (" + show_number((own.of(split.replicas) / target - 1) * 100, 2) + " %)" +
+        show_number(own.of(split.replicas), 5) + " " + std::string(unit_told(o.match)) + " against " +
+        show_number(target, 5) + " (" + show_number((own.of(split.replicas) / target - 1) * 100, 2) + " %)" +
         (split.tried > 0 ? ", the best of " + std::to_string(split.tried) + " splits tried" : "") + ".");
   }
   return matching;

@@ -215,7 +215,7 @@ std::unique_ptr<Source> open_workload(const std::filesystem::path& file, const s
         {"workload", {{"kind", kind}, {"file", std::filesystem::absolute(file).string()}}}};
     root = parse_config(text.dump(), "--kind " + kind);
   }
-  for (const std::string& assignment : overrides) override_config(root, assignment);
+  for (const std::string& assignment : overrides) override_scenario(root, assignment);
   Problems problems;
   Reader reader(root, "", problems);
   if (const auto given = reader.find<std::int64_t>("seed", Range::non_negative))

@@ -35,9 +35,13 @@ void LinkLoads::double_interval() {
   interval_ *= 2;
 }
 
+void LinkLoads::double_interval_until(Seconds end) {
+  while (end >= interval_ * static_cast<double>(kMostIntervals)) double_interval();
+}
+
 void LinkLoads::add(const TransferRecord& transfer) {
   if (transfer.bytes <= Bytes{0}) return;
-  while (transfer.end >= interval_ * static_cast<double>(kMostIntervals)) double_interval();
+  double_interval_until(transfer.end);
   for (const LinkId link : platform_.routes[transfer.route.index].links) book(link, transfer);
   routes_[transfer.route.index].bytes += transfer.bytes;
   ++routes_[transfer.route.index].flows;
@@ -60,32 +64,51 @@ void LinkLoads::book(LinkId link, const TransferRecord& transfer) {
   }
 }
 
-std::vector<Seconds> LinkLoads::intervals(Seconds ended) const {
+void LinkLoads::finish(Seconds ended) {
+  ended_ = ended;
+  double_interval_until(ended);
+}
+
+std::vector<Seconds> LinkLoads::intervals() const {
   std::vector<Seconds> ends;
-  for (std::size_t i = 0; i < kMostIntervals && interval_ * static_cast<double>(i) < ended; ++i)
-    ends.push_back(std::min(ended, interval_ * static_cast<double>(i + 1)));
+  for (std::size_t i = 0; i < kMostIntervals && interval_ * static_cast<double>(i) < ended_; ++i)
+    ends.push_back(std::min(ended_, interval_ * static_cast<double>(i + 1)));
   return ends;
 }
 
-std::vector<LinkLoads::Load> LinkLoads::loads(Seconds ended) const {
-  const std::vector<Seconds> ends = intervals(ended);
+std::vector<LinkLoads::Load> LinkLoads::loads() const {
+  const std::vector<Seconds> ends = intervals();
   std::vector<Load> carried;
   for (std::uint32_t l = 0; l < platform_.links.size(); ++l) {
     const Bytes* moved = &moved_[l * kMostIntervals];
     if (std::all_of(moved, moved + ends.size(), [](Bytes bytes) { return bytes <= Bytes{0}; })) continue;
-    Load& load = carried.emplace_back(Load{.link = LinkId{l}, .loads = {}});
-    load.loads.reserve(ends.size());
+    std::vector<double>& loads = carried.emplace_back(Load{.link = LinkId{l}, .loads = {}}).loads;
+    loads.reserve(ends.size());
+    std::vector<Bytes> room;  // of each interval
+    room.reserve(ends.size());
     Seconds begin{};
-    for (std::size_t i = 0; i < ends.size(); begin = ends[i++])
-      load.loads.push_back(moved[i] / (platform_.links[l].capacity * (ends[i] - begin)));
+    for (const Seconds end : ends) {
+      room.push_back(platform_.links[l].capacity * (end - begin));
+      begin = end;
+    }
+    std::vector<Bytes> bytes(moved, moved + ends.size());
+    Bytes beyond{};
+    const auto settle = [&](std::size_t i) {
+      beyond += bytes[i];
+      bytes[i] = std::min(beyond, room[i]);
+      beyond -= bytes[i];
+    };
+    for (std::size_t i = 0; i < ends.size(); ++i) settle(i);
+    for (std::size_t i = ends.size(); i-- > 0 && beyond > Bytes{0};) settle(i);
+    for (std::size_t i = 0; i < ends.size(); ++i) loads.push_back(bytes[i] / room[i]);
   }
   return carried;
 }
 
-std::string LinkLoads::series_csv(Seconds ended) const {
+std::string LinkLoads::series_csv() const {
   std::string text = "time_s,link,load\n";
-  const std::vector<Seconds> ends = intervals(ended);
-  for (const Load& load : loads(ended))
+  const std::vector<Seconds> ends = intervals();
+  for (const Load& load : loads())
     for (std::size_t i = 0; i < ends.size(); ++i)
       text += show_exact(ends[i].si) + "," + platform_.links[load.link.index].name + "," +
               show_exact(load.loads[i]) + "\n";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -25,12 +26,20 @@ class LinkLoads {
 
   // Books the transfer as if its bytes had crossed evenly from its start to its end.
   void add(const TransferRecord& transfer);
+  // What has moved until now does not count in flows_csv().
+  void begin_measuring() { std::ranges::fill(routes_, RouteTotals{}); }
+  // Nothing is added any more.
+  void finish(Seconds ended);
 
-  // Ends of the intervals of a run that ended then; the last may be a part of one.
-  std::vector<Seconds> intervals(Seconds ended) const;
-  // Of the links that carried anything, in their order.
-  std::vector<Load> loads(Seconds ended) const;
-  std::string series_csv(Seconds ended) const;
+  // Of all below: precondition: finish().
+
+  // Ends of the intervals; the last may be a part of one.
+  std::vector<Seconds> intervals() const;
+  // Of the links that carried anything, in their order. Bytes beyond what a link can carry in an interval,
+  // which come of spreading them evenly, count in the next ones, or where there are none in those before.
+  std::vector<Load> loads() const;
+  std::string series_csv() const;
+  // By link and pair of endpoints: flows and bytes since begin_measuring(), as links.csv counts them.
   std::string flows_csv() const;
 
  private:
@@ -39,10 +48,12 @@ class LinkLoads {
     std::int64_t flows = 0;
   };
   void double_interval();
+  void double_interval_until(Seconds end);
   void book(LinkId link, const TransferRecord& transfer);
 
   const Platform& platform_;
   Seconds interval_{0.2};
+  Seconds ended_{};
   std::vector<Bytes> moved_;         // [link * kMostIntervals + interval]
   std::vector<RouteTotals> routes_;  // [route]
 };

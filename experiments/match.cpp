@@ -21,6 +21,25 @@ Match match_named(std::string_view name) {
   return static_cast<Match>(std::ranges::find(kMatchNames, name) - kMatchNames.begin());
 }
 
+std::string_view unit_told(Match match) {
+  switch (match) {
+    case Match::count:
+      return "accelerators";
+    case Match::cost:
+      return "USD an hour of owning at 80 % of the provisioned power";
+    case Match::rent:
+      return "USD an hour of rent";
+    case Match::capital:
+      return "USD of capital";
+    case Match::power:
+      return "W provisioned";
+    case Match::none:
+    case Match::throughput:
+      break;
+  }
+  return "";
+}
+
 double Budget::of(const std::vector<std::int64_t>& counts) const {
   double sum = fixed;
   for (std::size_t p = 0; p < counts.size(); ++p) sum += static_cast<double>(counts[p]) * per_replica[p];

@@ -16,10 +16,15 @@ namespace disagg {
 enum class Match { none, count, cost, rent, capital, power, throughput };
 inline constexpr std::array<std::string_view, 7> kMatchNames{"none",    "count", "cost",      "rent",
                                                              "capital", "power", "throughput"};
+// What they are counted in.
+inline constexpr std::array<std::string_view, kMatchNames.size()> kMatchUnits{
+    "", "accelerators", "USD/h", "USD/h", "USD", "W", "req/s"};
 // Those of them that a cluster takes, and that a search can minimise.
 inline constexpr std::array<std::string_view, 5> kBudgetNames{"count", "cost", "rent", "capital", "power"};
 // Precondition: one of kMatchNames.
 Match match_named(std::string_view name);
+// What a budget is counted in, for a sentence: "USD an hour of rent".
+std::string_view unit_told(Match match);
 
 // What a scenario's cluster takes of it: `fixed` of what does not grow with its pools (memory pools of hosts
 // and of the cluster), and so much for each replica of each pool.

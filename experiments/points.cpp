@@ -43,7 +43,7 @@ void fingerprint(const ConfigNode& node, Hash& hash) {
 // asked.
 std::string description(const Experiment& experiment) {
   ConfigNode root = load_config(experiment.scenario);
-  for (const std::string& assignment : experiment.overrides) override_config(root, assignment);
+  for (const std::string& assignment : experiment.overrides) override_scenario(root, assignment);
   Hash files;
   fingerprint(parse_config(root.dump(true), "scenario"), files);
   Hash design;

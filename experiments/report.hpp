@@ -18,7 +18,6 @@ struct Report {
   nlohmann::ordered_json runs = nlohmann::ordered_json::array();  // of read_run_folder()
 };
 
-// A folder of `disagg run --out`: its summary, and as text what was written of time, replicas, links and
 // A folder of `disagg run --out`: its summary, and as text what was written of time, replicas, tiers, links
 // and distributions, as far as report_tables.hpp keeps it. What older folders lack is empty. Throws
 // ConfigError when it holds no summary.

@@ -86,8 +86,8 @@ class Recorder final : public RecordSink {
         timeline_->add_tier(now, t, static_cast<double>(cluster.tiers()->used_blocks(t)) / total);
     }
   }
-  void links(const Platform& platform, const LinkLoads& loads, Seconds ended) {
-    if (timeline_) timeline_->add_links(platform, loads, ended);
+  void links(const Platform& platform, const LinkLoads& loads) {
+    if (timeline_) timeline_->add_links(platform, loads);
   }
 
   const Metrics& metrics() const { return metrics_; }
@@ -259,9 +259,14 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   std::vector<TierUsage> tiers_at_warm_up(tiers);
   bool warm = scenario.horizon.warm_up == Seconds{0};
   TimeSeries series;
-  PartSeries parts;
-  LinkLoads link_loads(simulation.platform());
-  if (folder) simulation.on_transfer_ended([&](const TransferRecord& transfer) { link_loads.add(transfer); });
+  // Of what is only told in a folder.
+  std::optional<PartSeries> parts;
+  std::optional<LinkLoads> link_loads;
+  if (folder) {
+    parts.emplace();
+    link_loads.emplace(simulation.platform());
+    simulation.on_transfer_ended([&](const TransferRecord& transfer) { link_loads->add(transfer); });
+  }
   std::uint32_t events = 0;
   std::int64_t arrived_at_warm_up = 0;
   bool abandoned = false;
@@ -276,16 +281,17 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
       cluster.settle();
       for (std::size_t i = 0; i < replicas; ++i) at_warm_up[i] = cluster.replicas()[i]->usage();
       links_at_warm_up = simulation.link_usage();
+      if (link_loads) link_loads->begin_measuring();
       arrived_at_warm_up = cluster.counts().arrived;
       for (std::size_t t = 0; t < tiers; ++t) tiers_at_warm_up[t] = cluster.tiers()->usage(t);
       warm = true;
     }
     while (true) {
-      const Seconds due = folder ? std::min(series.next_date(), parts.next_date()) : series.next_date();
+      const Seconds due = parts ? std::min(series.next_date(), parts->next_date()) : series.next_date();
       if (due > next) break;
       simulation.pass_to(due);
       cluster.settle();
-      if (folder && parts.next_date() <= due) parts.sample(cluster);
+      if (parts && parts->next_date() <= due) parts->sample(cluster);
       if (series.next_date() > due) continue;
       recorder.sample(simulation.now(), cluster);
       series.sample(cluster, simulation);
@@ -312,8 +318,11 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
   cluster.settle();
   if (!abandoned) cluster.expect_empty();
   series.finish(cluster, simulation);
-  parts.finish(simulation.now(), cluster);
-  recorder.links(simulation.platform(), link_loads, simulation.now());
+  if (parts) parts->finish(simulation.now(), cluster);
+  if (link_loads) {
+    link_loads->finish(simulation.now());
+    recorder.links(simulation.platform(), *link_loads);
+  }
 
   RunFacts facts{
       .scenario = scenario,
@@ -355,10 +364,10 @@ nlohmann::ordered_json run_scenario(Scenario scenario, const RunOptions& options
                   replicas_csv(cluster, facts.usage, facts.measured_to - facts.measured_from));
     folder->write("links.csv",
                   links_csv(simulation.platform(), facts.links, facts.measured_to - facts.measured_from));
-    folder->write("replica_series.csv", parts.replicas_csv(cluster));
-    if (cluster.tiers() != nullptr) folder->write("tier_series.csv", parts.tiers_csv(cluster));
-    folder->write("link_series.csv", link_loads.series_csv(simulation.now()));
-    folder->write("link_flows.csv", link_loads.flows_csv());
+    folder->write("replica_series.csv", parts->replicas_csv(cluster));
+    if (cluster.tiers() != nullptr) folder->write("tier_series.csv", parts->tiers_csv(cluster));
+    folder->write("link_series.csv", link_loads->series_csv());
+    folder->write("link_flows.csv", link_loads->flows_csv());
     folder->write("summary.json", summary.dump(2) + "\n");
     folder->commit();
   }

@@ -282,11 +282,10 @@ std::optional<PoolSetup> read_pool(Reader r, const std::optional<ModelSpec>& mod
   if (!has_rates(r, *accelerator, pool.shape.precision) || !r.problems().empty()) return std::nullopt;
   pool.kv_blocks = kv_blocks(r, pool, budget, capacity);
   assume(assumption(pool.service, pool.shape), assumptions);
-  const Precision weights = pool.shape.precision.weights;
-  if (bytes_per_element(weights) < 1.5 && weights != Precision::int4 &&
-      accelerator->peak(weights) == accelerator->bf16)
-    assume("'" + accelerator->name + "' has no rate of its own for " + std::string(name(weights)) +
-               ": products are computed at that of bf16",
+  if (const auto wider = accelerator->stand_in(pool.shape.precision.weights))
+    assume("'" + accelerator->name + "' has no rate of its own for " +
+               std::string(name(pool.shape.precision.weights)) + ": products are computed at that of " +
+               std::string(name(*wider)),
            assumptions);
   if (software.assumed) assume("software profile " + software.name + ": " + software.source, assumptions);
   return pool;
@@ -511,9 +510,15 @@ std::vector<std::int64_t> Priorities::of(const std::vector<std::string>& kinds) 
   return priorities;
 }
 
+void override_scenario(ConfigNode& root, std::string_view assignment) {
+  constexpr std::array<Shorthand, 3> kShorthands{
+      {{"accelerator", "extends"}, {"software", "extends"}, {"model", ""}}};
+  override_config(root, assignment, kShorthands);
+}
+
 Scenario load_scenario(const std::filesystem::path& file, std::span<const std::string> overrides) {
   ConfigNode root = load_config(file);
-  for (const std::string& assignment : overrides) override_config(root, assignment);
+  for (const std::string& assignment : overrides) override_scenario(root, assignment);
   return read_scenario(std::move(root), file.stem().string());
 }
 

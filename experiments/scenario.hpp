@@ -80,6 +80,9 @@ struct Scenario {
   std::vector<std::string> assumptions;  // constants that no measurement or datasheet stands behind
 };
 
+// override_config() with the words that scenarios know: an accelerator and an engine are named by what they
+// extend, and a model that is described is another than the one that was named.
+void override_scenario(ConfigNode& root, std::string_view assignment);
 // Reads and checks a scenario file with overrides ("path=value") on top. Throws ConfigError with every
 // problem.
 Scenario load_scenario(const std::filesystem::path& file, std::span<const std::string> overrides = {});

@@ -275,7 +275,7 @@ std::string finding(const Sensitivity& s, const std::vector<AxisEffect>& effects
   return "It hinges most on " + first.path + ".";
 }
 
-// Figures that the words of a name that is none may mean, for the end of a message: "; known: a b".
+// Figures that the words of a name that is none may mean, for the end of a message: "; there are a b".
 std::string alike(const ordered_json& summary, std::string_view name) {
   constexpr std::size_t kMost = 12;
   std::vector<std::string> known;
@@ -396,10 +396,10 @@ void print_sensitivity(const Sensitivity& s, const std::string& metric, std::ost
     out << "In the middle, " << s.middle << ", " << metric << " is " << show_number(s.mean) << ". ";
   out << finding(s, effects) << '\n';
   if (s.saturated > 0)
-    out << (s.saturated == s.runs ? "All" : std::to_string(s.saturated))
-        << " of these runs are saturated: there "
-        << "the figure tells how long the run was, not how the cluster serves. Lower the load, or narrow the "
-           "ranges.\n";
+    out << "Saturated are " << s.saturated << " of the " << s.runs
+        << " runs: there the figure tells how long the run was, not how the cluster serves. Lower the load, "
+           "or "
+           "narrow the ranges.\n";
 }
 
 ordered_json sensitivity_json(const Sensitivity& s, const std::string& metric) {

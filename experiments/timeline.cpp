@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <string_view>
 #include <utility>
 
@@ -61,32 +60,57 @@ void Timeline::add(const SpanRecord& span) {
 }
 
 void Timeline::add(const RequestRecord& r) {
+  std::vector<StretchRecord> stretches;
+  if (auto node = stretches_.extract(r.id)) stretches = std::move(node.mapped());
   if (r.outcome != Outcome::finished) return;
   if (!room()) {
     cut_ = true;
     return;
   }
   const std::string id = R"(,"cat":"request","id":)" + std::to_string(r.id) + R"(,"pid":1,"tid":0,"ts":)";
-  const auto slice = [&](std::string_view name, Seconds start, Seconds end, const std::string& arguments) {
-    event() << R"({"ph":"b","name":")" << name << '"' << id << micros(start) << arguments << '}';
-    event() << R"({"ph":"e","name":")" << name << '"' << id << micros(end) << '}';
+  const auto begin = [&](std::string_view name, Seconds at, const std::string& arguments = "") {
+    event() << R"({"ph":"b","name":")" << name << '"' << id << micros(at) << arguments << '}';
   };
-  slice("request " + std::to_string(r.id), r.arrived, r.last_token,
+  const auto end = [&](std::string_view name, Seconds at) {
+    event() << R"({"ph":"e","name":")" << name << '"' << id << micros(at) << '}';
+  };
+  const auto slice = [&](std::string_view name, Seconds from, Seconds to) {
+    begin(name, from);
+    end(name, to);
+  };
+  // In the stage in which they were; equal dates are told apart by the order of the events.
+  const auto stage = [&](std::string_view name, Seconds from, Seconds to) {
+    begin(name, from);
+    std::erase_if(stretches, [&](const StretchRecord& stretch) {
+      if (stretch.start < from || stretch.end > to) return false;
+      slice(stretch.kind == StretchKind::fetch ? "fetch" : "stall", stretch.start, stretch.end);
+      return true;
+    });
+    end(name, to);
+  };
+  const std::string name = "request " + std::to_string(r.id);
+  begin(name, r.arrived,
         R"(,"args":{"prompt_tokens":)" + std::to_string(r.prompt_tokens) + R"(,"output_tokens":)" +
             std::to_string(r.output_tokens) + "}");
-  slice("queue", r.arrived, r.first_scheduled, "");
-  slice("prefill", r.first_scheduled, r.prefill_end, "");
+  stage("queue", r.arrived, r.first_scheduled);
+  stage("prefill", r.first_scheduled, r.prefill_end);
+  const Seconds moved = std::max(r.hand_off_end, r.prefill_end);
   if (r.decode_replica != r.prefill_replica) {
-    slice("hand-off", r.prefill_end, std::max(r.hand_off_end, r.prefill_end), "");
+    begin("hand-off", r.prefill_end);
     if (r.room_found > r.prefill_end && r.room_found <= r.hand_off_end)
-      slice("wait for room", r.prefill_end, r.room_found, "");
+      slice("wait for room", r.prefill_end, r.room_found);
+    end("hand-off", moved);
     const std::string flow = R"(,"name":"KV cache","cat":"hand-off","id":)" + std::to_string(r.id);
     event() << R"({"ph":"s")" << flow << R"(,"pid":)" << process(r.prefill_replica) << R"(,"tid":0,"ts":)"
             << micros(r.prefill_end) << '}';
     event() << R"({"ph":"f","bp":"e")" << flow << R"(,"pid":)" << process(r.decode_replica)
-            << R"(,"tid":0,"ts":)" << micros(std::max(r.hand_off_end, r.prefill_end)) << '}';
+            << R"(,"tid":0,"ts":)" << micros(moved) << '}';
   }
-  if (r.output_tokens > 1) slice("decode", std::max(r.hand_off_end, r.prefill_end), r.last_token, "");
+  if (r.output_tokens > 1) stage("decode", moved, r.last_token);
+  // Over more than one stage, after a failure of its replica say.
+  for (const StretchRecord& stretch : stretches)
+    slice(stretch.kind == StretchKind::fetch ? "fetch" : "stall", stretch.start, stretch.end);
+  end(name, r.last_token);
 }
 
 void Timeline::add(const StretchRecord& stretch) {
@@ -94,14 +118,7 @@ void Timeline::add(const StretchRecord& stretch) {
     cut_ = true;
     return;
   }
-  const std::string id = std::to_string(++stretches_);
-  const std::string start = micros(stretch.start);
-  const std::string end = micros(stretch.end);
-  const std::string name = stretch.kind == StretchKind::fetch ? "fetch" : "stall";
-  const std::string life =
-      R"(,"name":")" + name + R"(","cat":"stretch","id":)" + id + R"(,"pid":1,"tid":0,"ts":)";
-  event() << R"({"ph":"b")" << life << start << R"(,"args":{"request":)" << stretch.request << "}}";
-  event() << R"({"ph":"e")" << life << end << '}';
+  stretches_[stretch.request].push_back(stretch);
   if (stretch.kind != StretchKind::fetch) return;
   // Fetches overlap, and slices of one thread must not: each goes to the first lane that is free. They come
   // in the order of their ends.
@@ -110,15 +127,15 @@ void Timeline::add(const StretchRecord& stretch) {
   const auto lane = static_cast<std::size_t>(free - lanes.begin());
   if (free == lanes.end()) lanes.emplace_back();
   lanes[lane] = stretch.end;
-  const std::string process_of_it = process_of_tier(stretch.tier);
-  const std::string thread = R"(,"tid":)" + std::to_string(lane);
-  event() << R"({"ph":"X","name":"fetch","cat":"fetch","pid":)" << process_of_it << thread << R"(,"ts":)"
-          << start << R"(,"dur":)" << micros(stretch.end - stretch.start) << R"(,"args":{"request":)"
-          << stretch.request << "}}";
-  const std::string flow = R"(,"name":"KV cache","cat":"fetch","id":)" + id;
-  event() << R"({"ph":"s")" << flow << R"(,"pid":)" << process_of_it << thread << R"(,"ts":)" << start << '}';
-  event() << R"({"ph":"f")" << flow << R"(,"pid":)" << process(stretch.replica) << R"(,"tid":0,"ts":)" << end
-          << '}';
+  const std::string start = micros(stretch.start);
+  const std::string place = R"(,"pid":)" + process_of_tier(stretch.tier) + R"(,"tid":)" +
+                            std::to_string(lane) + R"(,"ts":)" + start;
+  event() << R"({"ph":"X","name":"fetch","cat":"fetch")" << place << R"(,"dur":)"
+          << micros(stretch.end - stretch.start) << R"(,"args":{"request":)" << stretch.request << "}}";
+  const std::string flow = R"(,"name":"KV cache","cat":"fetch","id":)" + std::to_string(++fetches_);
+  event() << R"({"ph":"s")" << flow << place << '}';
+  event() << R"({"ph":"f")" << flow << R"(,"pid":)" << process(stretch.replica) << R"(,"tid":0,"ts":)"
+          << micros(stretch.end) << '}';
 }
 
 void Timeline::add_tier(Seconds now, std::uint32_t tier, double used_share) {
@@ -130,24 +147,30 @@ void Timeline::add_tier(Seconds now, std::uint32_t tier, double used_share) {
           << micros(now) << R"(,"args":{"percent":)" << show_exact(used_share * 100) << "}}";
 }
 
-void Timeline::add_links(const Platform& platform, const LinkLoads& loads, Seconds ended) {
-  std::vector<LinkLoads::Load> busiest = loads.loads(ended);
+void Timeline::add_links(const Platform& platform, const LinkLoads& loads) {
+  std::vector<LinkLoads::Load> busiest = loads.loads();
   if (busiest.empty()) return;
-  const auto mean = [](const LinkLoads::Load& link) {
-    return std::accumulate(link.loads.begin(), link.loads.end(), 0.0);
+  const std::vector<Seconds> ends = loads.intervals();
+  const auto busy = [&](const LinkLoads::Load& link) {
+    Seconds sum{};
+    Seconds begin{};
+    for (std::size_t i = 0; i < ends.size(); begin = ends[i++]) sum += (ends[i] - begin) * link.loads[i];
+    return sum;
   };
-  std::ranges::stable_sort(busiest, std::ranges::greater{}, mean);
+  std::ranges::stable_sort(busiest, std::ranges::greater{}, busy);
   busiest.resize(std::min(busiest.size(), kMostLinks));
-  const std::vector<Seconds> ends = loads.intervals(ended);
   const std::string process_of_links = process_of_tier(lanes_.size());
   event() << R"({"ph":"M","name":"process_name","pid":)" << process_of_links
           << R"(,"tid":0,"args":{"name":"links"}})";
   for (const LinkLoads::Load& link : busiest) {
-    Seconds begin{};
-    for (std::size_t i = 0; i < ends.size(); begin = ends[i++])
+    const auto counter = [&](Seconds at, double load) {
       event() << R"({"ph":"C","name":")" << platform.links[link.link.index].name << R"(","pid":)"
-              << process_of_links << R"(,"tid":0,"ts":)" << micros(begin) << R"(,"args":{"percent":)"
-              << show_exact(link.loads[i] * 100) << "}}";
+              << process_of_links << R"(,"tid":0,"ts":)" << micros(at) << R"(,"args":{"percent":)"
+              << show_exact(load * 100) << "}}";
+    };
+    Seconds begin{};
+    for (std::size_t i = 0; i < ends.size(); begin = ends[i++]) counter(begin, link.loads[i]);
+    counter(ends.back(), 0);
   }
 }
 

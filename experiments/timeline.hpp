@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <fstream>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "experiments/link_loads.hpp"
@@ -32,7 +33,7 @@ class Timeline {
   void counters(Seconds now, ReplicaId id, std::int64_t waiting, std::int64_t running, double kv_occupancy);
   void add_tier(Seconds now, std::uint32_t tier, double used_share);
   // Of the kMostLinks that carried the greatest share of what they can.
-  void add_links(const Platform& platform, const LinkLoads& loads, Seconds ended);
+  void add_links(const Platform& platform, const LinkLoads& loads);
   // Ends the file. Throws ConfigError when it could not be written whole.
   void finish(const std::string& file);
 
@@ -43,7 +44,8 @@ class Timeline {
 
   std::ofstream out_;
   std::int64_t events_ = 0;
-  std::int64_t replicas_ = 0, stretches_ = 0;
+  std::int64_t replicas_ = 0, fetches_ = 0;
+  std::unordered_map<std::uint64_t, std::vector<StretchRecord>> stretches_;  // [request] until it has ended
   std::vector<std::vector<Seconds>> lanes_;  // [tier][lane] when its last fetch ended
   bool cut_ = false;
 };

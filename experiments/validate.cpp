@@ -24,7 +24,7 @@ ServingPrediction predict(const ServingRow& row, const std::vector<std::string>&
   const std::size_t pools = root.find("cluster")->find("pools")->items.size();
   for (const std::string& assignment : pool_overrides)
     for (std::size_t i = 0; i < pools; ++i)
-      override_config(root, "cluster.pools[" + std::to_string(i) + "]." + assignment);
+      override_scenario(root, "cluster.pools[" + std::to_string(i) + "]." + assignment);
   const ordered_json summary = run_scenario(read_scenario(std::move(root), row.id), {});
   ServingPrediction prediction;
   const ordered_json& metrics = summary.at("metrics");
@@ -161,7 +161,7 @@ Validation validate_phases(const CsvTable& table, const std::string& software,
     try {
       ConfigNode root = parse_config(scenario.dump(), id);
       for (const std::string& assignment : pool_overrides)
-        override_config(root, "cluster.pools[0]." + assignment);
+        override_scenario(root, "cluster.pools[0]." + assignment);
       const Scenario read = read_scenario(std::move(root), "phases");
       const ServiceTime service(read.cluster.pools[0].service, read.cluster.pools[0].shape);
       const std::vector<PrefillChunk> prompts(static_cast<std::size_t>(batch),

@@ -296,18 +296,17 @@ std::string_view kind_name(ConfigNode::Kind kind) {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
-// A path leads into what was written as a word. "router": "x" is short for {"kind": "x"}, the name of a chip
-// or an engine for {"extends": NAME}, and a model that is described is another than the one that was named.
-void lengthen(ConfigNode& node, std::string_view path) {
+// A path leads into what was written as a word: it becomes the object that it is short for.
+void lengthen(ConfigNode& node, std::string_view key, std::span<const Shorthand> shorthands) {
   ConfigNode word = node;
   node = {};
   node.kind = ConfigNode::Kind::object;
   node.where = word.where;
-  const std::string_view key = path.substr(path.rfind('.') + 1);
-  if (key == "model") return;
-  const std::string_view name = key == "accelerator" || key == "software" ? "extends" : "kind";
+  const auto found = std::ranges::find(shorthands, key, &Shorthand::key);
+  const std::string_view member = found == shorthands.end() ? "kind" : found->member;
+  if (member.empty()) return;
   const Location where = word.where;
-  node.members.push_back({std::string(name), where, std::move(word), false});
+  node.members.push_back({std::string(member), where, std::move(word), false});
 }
 
 }  // namespace
@@ -357,7 +356,7 @@ void merge_config(ConfigNode& base, ConfigNode over) {
   }
 }
 
-void override_config(ConfigNode& root, std::string_view assignment) {
+void override_config(ConfigNode& root, std::string_view assignment, std::span<const Shorthand> shorthands) {
   const std::string origin = "--set " + std::string(assignment);
   const auto equals = assignment.find('=');
   if (equals == std::string_view::npos || equals == 0)
@@ -391,7 +390,7 @@ void override_config(ConfigNode& root, std::string_view assignment) {
     const std::string key(path.substr(i, end - i));
     if (key.empty()) throw ConfigError(origin + ": the path has an empty part");
     if (node->kind == ConfigNode::Kind::null) node->kind = ConfigNode::Kind::object;
-    if (node->kind == ConfigNode::Kind::string) lengthen(*node, here);
+    if (node->kind == ConfigNode::Kind::string) lengthen(*node, here.substr(here.rfind('.') + 1), shorthands);
     if (node->kind != ConfigNode::Kind::object)
       throw ConfigError(origin + ": " + here + " is " + std::string(kind_name(node->kind)) +
                         ", not an object");

@@ -67,10 +67,16 @@ struct ConfigNode::Member {
 ConfigNode load_config(const std::filesystem::path& file);
 // The same for text that is not in a file of its own; `name` stands for the file in messages.
 ConfigNode parse_config(std::string_view text, std::string_view name);
+// A key whose value may be a word that stands for an object with the word as that member; without a member
+// the word stands for something else, which an object replaces.
+struct Shorthand {
+  std::string_view key, member;
+};
 // Applies "cluster.pools[1].replicas=4". The value is JSON, or else a plain string. A path may lead into what
-// is written as a word: "router.x" and "cluster.pools[0].accelerator.rent" work on {"kind": WORD} and
-// {"extends": WORD}. Throws ConfigError.
-void override_config(ConfigNode& root, std::string_view assignment);
+// is written as a word: "router.x" works on {"kind": WORD}, and where `shorthands` name the key, on what they
+// say. Throws ConfigError.
+void override_config(ConfigNode& root, std::string_view assignment,
+                     std::span<const Shorthand> shorthands = {});
 // `base` with `over` laid on top, as "extends" does.
 void merge_config(ConfigNode& base, ConfigNode over);
 

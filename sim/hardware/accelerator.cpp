@@ -387,6 +387,26 @@ std::optional<FlopsPerSecond> Accelerator::peak(Precision precision) const {
   return bf16;
 }
 
+std::optional<Precision> Accelerator::stand_in(Precision precision) const {
+  switch (precision) {
+    case Precision::fp8:
+    case Precision::fp8_block:
+      return fp8 ? std::nullopt : std::optional(Precision::bf16);
+    case Precision::int8:
+      return int8 ? std::nullopt : std::optional(Precision::bf16);
+    case Precision::fp4:
+    case Precision::nvfp4:
+    case Precision::mxfp4:
+      if (fp4) return std::nullopt;
+      return fp8 ? Precision::fp8 : Precision::bf16;
+    case Precision::bf16:
+    case Precision::fp16:
+    case Precision::int4:
+      break;
+  }
+  return std::nullopt;
+}
+
 std::span<const Accelerator> accelerators() {
   static const std::vector<Accelerator> rows = read_catalog("accelerators", read_accelerator_row);
   return rows;

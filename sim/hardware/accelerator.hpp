@@ -76,6 +76,9 @@ struct Accelerator {
   // Dense peak of products in this format; a format without tensor support runs at the next wider one's rate.
   // Nothing when not even bf16 is published.
   std::optional<FlopsPerSecond> peak(Precision) const;
+  // The wider format whose rate that is, where this one is meant to have its own and does not; not of int4,
+  // which is unpacked to 16 bits everywhere.
+  std::optional<Precision> stand_in(Precision) const;
 };
 
 // One row of the link or memory catalog: facts for listing and for topologies. `facts` keeps every published

@@ -164,13 +164,21 @@ TEST_CASE("An assignment sets what a path names, making the objects on its way",
 
 TEST_CASE("A word that stands for its kind becomes an object when a member of it is set", "[config]") {
   CHECK(overridden(R"({ "router": "random" })", "router.x=1") == R"({"router":{"kind":"random","x":1}})");
-  CHECK(overridden(R"({ "pools": [{ "accelerator": "h100" }] })",
+}
+
+TEST_CASE("Shorthands say which member a word stands for, or that an object replaces it", "[config]") {
+  const std::vector<Shorthand> shorthands{{"accelerator", "extends"}, {"model", ""}};
+  const auto lengthened = [&](const std::string& text, const std::string& assignment) {
+    ConfigNode node = parse_config(text, "test.json");
+    override_config(node, assignment, shorthands);
+    return value_of(node).dump();
+  };
+  CHECK(lengthened(R"({ "pools": [{ "accelerator": "h100" }] })",
                    "pools[0].accelerator.memory.bandwidth=6 TB/s") ==
         R"({"pools":[{"accelerator":{"extends":"h100","memory":{"bandwidth":"6 TB/s"}}}]})");
-  CHECK(overridden(R"({ "software": "vllm" })", "software.layer=1") ==
-        R"({"software":{"extends":"vllm","layer":1}})");
-  CHECK(overridden(R"({ "model": "llama" })", "model.hf_config=own.json") ==
+  CHECK(lengthened(R"({ "model": "llama" })", "model.hf_config=own.json") ==
         R"({"model":{"hf_config":"own.json"}})");
+  CHECK(lengthened(R"({ "router": "random" })", "router.x=1") == R"({"router":{"kind":"random","x":1}})");
 }
 
 TEST_CASE("11 assignments that do not apply say why", "[config]") {

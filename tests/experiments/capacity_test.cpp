@@ -166,6 +166,17 @@ TEST_CASE("The cheapest of zipped clusters is sought among them only, and idle o
       folder, {"capacity", "s.json", "--minimise", "count", "--axis", "cluster.pools[0].replicas=1,2",
                "--axis", "cluster.pools[1].replicas=1,2", "--design", "zip", "--json"});
   CHECK(nlohmann::json::parse(zip.out).at("points") == 2);
+  for (const auto& [budget, unit] : {std::pair{"count", "accelerators"},
+                                     {"cost", "USD/h"},
+                                     {"rent", "USD/h"},
+                                     {"capital", "USD"},
+                                     {"power", "W"}}) {
+    INFO(budget);
+    const test::Ended least = test::call(
+        folder, {"capacity", "s.json", "--minimise", budget, "--axis", "cluster.pools[0].replicas=1,2"});
+    CHECK(least.code == 0);
+    CHECK_THAT(least.out, Catch::Matches("[^]*\\s" + std::string(unit) + "\\s[^]*"));
+  }
   const test::Ended idle = test::call(folder, {"capacity", "s.json", "--minimise", "count", "--axis",
                                                "cluster.pools[0].replicas=1,2", "--csv", "x.csv"});
   CHECK(idle.code == 2);

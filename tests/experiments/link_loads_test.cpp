@@ -39,14 +39,15 @@ TEST_CASE(
   const Platform platform = two_ways();
   LinkLoads loads(platform);
   loads.add(moved(0, 0.1, 0.7, 60));
-  const auto carried = loads.loads(Seconds{0.8});
+  loads.finish(Seconds{0.8});
+  const auto carried = loads.loads();
   REQUIRE(carried.size() == 2);  // not those that carried nothing
   CHECK(carried[0].link.index == 0);
   CHECK(carried[1].link.index == 2);
   REQUIRE(carried[0].loads.size() == 4);
   for (const auto& [i, share] : {std::pair{0, 0.5}, {1, 1.0}, {2, 1.0}, {3, 0.5}})
     CHECK(carried[0].loads[static_cast<std::size_t>(i)] == Approx(share));
-  CHECK(loads.series_csv(Seconds{0.8}).find("time_s,link,load\n0.2,prefill[0]>switch,0.5") == 0);
+  CHECK(loads.series_csv().find("time_s,link,load\n0.2,prefill[0]>switch,0.5") == 0);
 }
 
 TEST_CASE("Intervals double as a run grows, and every byte is still in one of at most 64 of them",
@@ -58,16 +59,38 @@ TEST_CASE("Intervals double as a run grows, and every byte is still in one of at
     loads.add(moved(0, i, i + 0.9 + i % 7, 10.0 + i % 3));
     bytes += 10.0 + i % 3;
   }
-  const Seconds ended{507};
-  const std::vector<Seconds> intervals = loads.intervals(ended);
+  const Seconds ended{5070};  // long after the last transfer
+  loads.finish(ended);
+  const std::vector<Seconds> intervals = loads.intervals();
   CHECK(intervals.size() <= LinkLoads::kMostIntervals);
   CHECK(intervals.size() > LinkLoads::kMostIntervals / 2 - 1);
   CHECK(intervals.back() == ended);
   double carried = 0;
   Seconds begin{};
   for (std::size_t i = 0; i < intervals.size(); begin = intervals[i++])
-    carried += loads.loads(ended)[0].loads[i] * 100 * (intervals[i] - begin).si;
+    carried += loads.loads()[0].loads[i] * 100 * (intervals[i] - begin).si;
   CHECK(carried == Approx(bytes).epsilon(1e-12));
+}
+
+TEST_CASE("A link carries no more than it can: what is spread beyond that counts in other intervals",
+          "[links]") {
+  const Platform platform = two_ways();
+  LinkLoads loads(platform);
+  // 40 and 20 bytes that share 100 B/s fairly: 50 B/s each until 0.4 s, then one alone until 0.6 s. Evenly
+  // spread, they would be 116.7 B/s in the first 0.4 s.
+  loads.add(moved(0, 0, 0.4, 20));
+  loads.add(moved(1, 0, 0.6, 40));
+  loads.finish(Seconds{0.6});
+  const auto carried = loads.loads();
+  REQUIRE(carried.size() == 3);
+  CHECK(carried[2].link.index == 2);
+  for (const double load : carried[2].loads) CHECK(load == Approx(1));
+  // And at the end there is nowhere to go but back.
+  LinkLoads late(platform);
+  late.add(moved(0, 0, 0.2, 10));
+  late.add(moved(0, 0.2, 0.4, 30));
+  late.finish(Seconds{0.4});
+  CHECK(late.loads()[0].loads == std::vector<double>{1, 1});
 }
 
 TEST_CASE("A link tells which endpoints moved how much over it, the most first", "[links]") {
@@ -76,12 +99,19 @@ TEST_CASE("A link tells which endpoints moved how much over it, the most first",
   loads.add(moved(0, 0, 1, 10));
   loads.add(moved(1, 1, 2, 30));
   loads.add(moved(0, 2, 3, 5));
+  loads.finish(Seconds{4});
   CHECK(loads.flows_csv() ==
         "link,from,to,flows,bytes\n"
         "prefill[0]>switch,prefill[0],decode[0],2,15\n"
         "prefill[1]>switch,prefill[1],decode[0],1,30\n"
         "switch>decode[0],prefill[1],decode[0],1,30\n"
         "switch>decode[0],prefill[0],decode[0],2,15\n");
+  loads.begin_measuring();
+  loads.add(moved(1, 3, 4, 7));
+  CHECK(loads.flows_csv() ==
+        "link,from,to,flows,bytes\n"
+        "prefill[1]>switch,prefill[1],decode[0],1,7\n"
+        "switch>decode[0],prefill[1],decode[0],1,7\n");
 }
 
 TEST_CASE(

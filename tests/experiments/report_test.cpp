@@ -6,17 +6,12 @@
 #include <string>
 
 #include "tests/experiments/program.hpp"
+#include "tests/support/sanitized.hpp"
 
 using namespace disagg::test;
 using Catch::Matchers::Contains;
 
 namespace {
-
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // `name` and the number of replicas tell the sides of a comparison apart.
 std::string scenario(const std::string& name, int replicas) {

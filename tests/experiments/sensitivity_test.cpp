@@ -176,10 +176,10 @@ TEST_CASE("A ranking claims no more than its intervals allow, and tells of runs 
     return out.str();
   };
   CHECK_THAT(told(0.8, 0.1, 0.2, 0.1, 0),
-             Catch::Contains("It hinges most on a.\n") && !Catch::Contains("saturated"));
+             Catch::Contains("It hinges most on a.\n") && !Catch::Contains("Saturated"));
   CHECK_THAT(told(0.5, 0.2, 0.4, 0.2, 0),
              Catch::Contains("It hinges most on a or b, which these samples do not tell apart."));
   CHECK_THAT(told(0.77, 1.2, 0.1, 0.2, 0), Catch::Contains("these samples do not tell"));
   CHECK_THAT(told(0, 0, 0, 0, 0), Catch::Contains("Nothing of this changes it."));
-  CHECK_THAT(told(0.8, 0.1, 0.2, 0.1, 12), Catch::Contains("12 of these runs are saturated"));
+  CHECK_THAT(told(0.8, 0.1, 0.2, 0.1, 12), Catch::Contains("Saturated are 12 of the 40 runs"));
 }

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tests/experiments/program.hpp"
 #include "tests/experiments/studies.hpp"
@@ -27,6 +28,7 @@ Counts check_trace(const json& timeline) {
   Counts counts;
   std::map<std::pair<std::int64_t, std::int64_t>, double> busy_until;  // of a replica's batch, or a lane
   std::map<std::pair<std::string, std::int64_t>, double> begun, sent;
+  std::map<std::int64_t, std::vector<std::pair<std::string, double>>> stages;  // of a request, that are open
   std::set<std::int64_t> named;
   int wrong = 0;
   const auto must = [&](bool holds) { wrong += holds ? 0 : 1; };
@@ -55,6 +57,15 @@ Counts check_trace(const json& timeline) {
     } else {
       const std::pair key{event.at("cat").get<std::string>() + event.at("name").get<std::string>(),
                           event.at("id").get<std::int64_t>()};
+      // Viewers nest what a request does by the order of the events.
+      auto& stack = stages[event.at("id").get<std::int64_t>()];
+      if (phase == "b") {
+        must(stack.empty() || time >= stack.back().second);
+        stack.emplace_back(event.at("name").get<std::string>(), time);
+      } else if (phase == "e") {
+        must(!stack.empty() && stack.back().first == event.at("name").get<std::string>());
+        if (!stack.empty()) stack.pop_back();
+      }
       auto& open = phase == "b" || phase == "e" ? begun : sent;
       if (phase == "b" || phase == "s") {
         must(open.emplace(key, time).second);
@@ -124,8 +135,8 @@ TEST_CASE(
   };
   CHECK(of("fetch") > 50);
   CHECK(of("fetch/KV cache") == of("fetch"));
-  CHECK(of("stretch/fetch") == of("fetch"));
-  CHECK(of("stretch/stall") == summary.at("pools").at("gpu").at("preemptions").get<int>());
-  CHECK(of("stretch/stall") > 0);
+  CHECK(of("request/fetch") == of("fetch"));
+  CHECK(of("request/stall") == summary.at("pools").at("gpu").at("preemptions").get<int>());
+  CHECK(of("request/stall") > 0);
   CHECK(of("percent") > 100);
 }

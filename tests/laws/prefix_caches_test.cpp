@@ -5,6 +5,7 @@
 
 #include "tests/support/harness.hpp"
 #include "tests/support/prompts.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/workloads/support.hpp"
 
 using namespace disagg;
@@ -121,7 +122,7 @@ TEST_CASE(
   std::int64_t handed_off = 0;
   TokenCount cached = 0;
   BlockCount evicted = 0;
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < (test::kSanitized ? 100 : 400); ++i) {
     auto [scenario, trace, disaggregated] = scenarios.next();
     const TemporaryFile file(trace);
     scenario.replace(scenario.find("TRACE"), 5, file.path().string());

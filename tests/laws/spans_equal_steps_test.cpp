@@ -5,6 +5,7 @@
 
 #include "sim/base/random.hpp"
 #include "tests/support/harness.hpp"
+#include "tests/support/sanitized.hpp"
 
 using namespace disagg;
 
@@ -139,7 +140,7 @@ TEST_CASE(
   std::int64_t preempted = 0;
   std::int64_t handed_off = 0;
   std::int64_t rejected = 0;
-  for (int i = 0; i < 400; ++i) {
+  for (int i = 0; i < (test::kSanitized ? 100 : 400); ++i) {
     const std::string scenario = generator.next();
     INFO("scenario " << i << ": " << scenario);
     const auto spans = test::simulate_forked(scenario, false);

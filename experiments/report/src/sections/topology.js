@@ -22,7 +22,7 @@ const spanOf = ({ times }, i) => `${withUnit(times[i - 1] ?? 0, "s")} to ${withU
 function timeOptions(graph) {
   if (graph.times.length === 0) return [];
   return [
-    { value: "0", label: "Mean of the run" },
+    { value: "0", label: "Mean of the measured time" },
     ...graph.times.map((_, i) => ({ value: String(i + 1), label: spanOf(graph, i) })),
   ];
 }
@@ -60,7 +60,7 @@ function largestFlows(links) {
 function loadRows(graph, links, time, name) {
   return [
     ...(time === null ? [] : [[`${name}, ${spanOf(graph, time)}`, meanAndMost(links, loadsOf(links, time))]]),
-    [`${name}, whole run`, meanAndMost(links, loadsOf(links, null))],
+    [`${name}, all measured time`, meanAndMost(links, loadsOf(links, null))],
   ];
 }
 
@@ -358,7 +358,7 @@ function reading(graph, shown, time) {
     at
       ? `From ${spanOf(graph, time)} ${loadAt(at, time) > 0 ? `${at.name} is loaded most, to ${percent(loadAt(at, time))}` : "no link is loaded"}. `
       : "",
-    `Over the run ${first.name} is loaded most: to ${percent(first.mean)} of its capacity on average`,
+    `Over the measured time ${first.name} is loaded most: to ${percent(first.mean)} of its capacity on average`,
     first.peak === null ? "" : `, and at its peak to ${peakText(first)}`,
     peak?.peak > (first.peak ?? Infinity) ? `; the highest peak is that of ${peak.name}, ${peakText(peak)}` : "",
     `. ${number(carrying, 6)} of ${plural(links.length, "link")} carried data`,
