@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/experiments/program.hpp"
+#include "tests/support/sanitized.hpp"
 
 using namespace disagg;
 
@@ -58,7 +59,7 @@ double attainment_at(const test::TemporaryFolder& folder, const std::vector<std:
 }  // namespace
 
 TEST_CASE("The capacity of ten scenarios is that of a grid of loads in steps of 10 %, within a step") {
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < (test::kSanitized ? 3 : 10); ++i) {
     const test::TemporaryFolder folder;
     test::write_text(folder / "s.json", scenario(i));
     const Capacity found = find_capacity(options(folder));
@@ -80,7 +81,7 @@ TEST_CASE("The capacity of ten scenarios is that of a grid of loads in steps of 
 
 TEST_CASE(
     "The cheapest of all prefill and decode pools is the one that an exhaustive search finds, in ten cases") {
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < (test::kSanitized ? 3 : 10); ++i) {
     const test::TemporaryFolder folder;
     test::write_text(
         folder / "s.json",
