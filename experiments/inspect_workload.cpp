@@ -11,6 +11,7 @@
 
 #include "experiments/distribution.hpp"
 #include "experiments/figures.hpp"
+#include "experiments/scenario.hpp"
 #include "experiments/table.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/text.hpp"

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/points_table.hpp"
+#include "experiments/scenario.hpp"
 #include "experiments/store.hpp"
 #include "sim/base/config.hpp"
 #include "sim/base/hash.hpp"
