@@ -27,6 +27,10 @@ install(FILES ${documents}/disagg DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-comp
 install(FILES ${documents}/_disagg DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
 install(FILES ${documents}/disagg.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# So that the links in README.md lead to the guide and the studies.
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/studies_link)
+file(CREATE_LINK ../../disagg/studies ${PROJECT_BINARY_DIR}/studies_link/experiments SYMBOLIC)
+install(FILES ${PROJECT_BINARY_DIR}/studies_link/experiments DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY experiments/ DESTINATION ${CMAKE_INSTALL_DATADIR}/disagg/studies
   FILES_MATCHING PATTERN "*.json" PATTERN "README.md" PATTERN report EXCLUDE)
 

@@ -122,7 +122,8 @@ std::vector<Command> describe(CLI::App& app, Options& o) {
       ->add_option(
           "--match", o.match,
           "First scale the pools of each scenario to the first's count of accelerators, cost (USD an hour of "
-          "owning it), capital, power (provisioned) or throughput (the load that it serves within the SLO)")
+          "owning it), rent, capital, power (provisioned) or throughput (the load that it serves within the "
+          "SLO)")
       ->check(CLI::IsMember(std::vector<std::string>(kMatchNames.begin(), kMatchNames.end())))
       ->capture_default_str();
   compare_app

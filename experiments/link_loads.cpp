@@ -44,7 +44,7 @@ void LinkLoads::add(const TransferRecord& transfer) {
   double_interval_until(transfer.end);
   for (const LinkId link : platform_.routes[transfer.route.index].links) book(link, transfer);
   routes_[transfer.route.index].bytes += transfer.bytes;
-  ++routes_[transfer.route.index].flows;
+  routes_[transfer.route.index].flows += transfer.arrived ? 1 : 0;
 }
 
 void LinkLoads::book(LinkId link, const TransferRecord& transfer) {
@@ -120,7 +120,7 @@ std::string LinkLoads::flows_csv() const {
   // Several routes, over other rails say, may join the same pair.
   std::vector<std::map<Pair, RouteTotals>> pairs(platform_.links.size());
   for (std::size_t r = 0; r < routes_.size(); ++r) {
-    if (routes_[r].flows == 0) continue;
+    if (routes_[r].bytes <= Bytes{0}) continue;
     const std::vector<LinkId>& links = platform_.routes[r].links;
     const Pair pair{from(platform_.links[links.front().index]), to(platform_.links[links.back().index])};
     for (const LinkId link : links) {

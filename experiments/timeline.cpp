@@ -15,12 +15,18 @@ std::string micros(Seconds t) { return show_exact(t.si * 1e6); }
 // Process 0 would be hidden by some viewers, and 1 holds the requests. After them come the replicas, the
 // tiers and, last, the links.
 std::string process(ReplicaId id) { return std::to_string(id.index + 2); }
+std::string_view name_of(StretchKind kind) { return kind == StretchKind::fetch ? "fetch" : "stall"; }
 
 }  // namespace
 
 Timeline::Timeline(std::ofstream out) : out_(std::move(out)) {
   out_ << "{\"displayTimeUnit\": \"ms\", \"traceEvents\": [\n"
        << R"({"ph":"M","name":"process_name","pid":1,"tid":0,"args":{"name":"requests"}})";
+}
+
+bool Timeline::has_room() {
+  cut_ = cut_ || events_ >= kMostEvents;
+  return events_ < kMostEvents;
 }
 
 std::ofstream& Timeline::event() {
@@ -48,10 +54,7 @@ std::string Timeline::process_of_tier(std::size_t tier) const {
 }
 
 void Timeline::add(const SpanRecord& span) {
-  if (!room()) {
-    cut_ = true;
-    return;
-  }
+  if (!has_room()) return;
   constexpr std::array<std::string_view, 3> kKinds{"prefill", "decode", "mixed"};
   event() << R"({"ph":"X","name":")" << kKinds[static_cast<std::size_t>(span.kind)]
           << R"(","cat":"span","pid":)" << process(span.replica) << R"(,"tid":0,"ts":)" << micros(span.start)
@@ -63,10 +66,7 @@ void Timeline::add(const RequestRecord& r) {
   std::vector<StretchRecord> stretches;
   if (auto node = stretches_.extract(r.id)) stretches = std::move(node.mapped());
   if (r.outcome != Outcome::finished) return;
-  if (!room()) {
-    cut_ = true;
-    return;
-  }
+  if (!has_room()) return;
   const std::string id = R"(,"cat":"request","id":)" + std::to_string(r.id) + R"(,"pid":1,"tid":0,"ts":)";
   const auto begin = [&](std::string_view name, Seconds at, const std::string& arguments = "") {
     event() << R"({"ph":"b","name":")" << name << '"' << id << micros(at) << arguments << '}';
@@ -83,7 +83,7 @@ void Timeline::add(const RequestRecord& r) {
     begin(name, from);
     std::erase_if(stretches, [&](const StretchRecord& stretch) {
       if (stretch.start < from || stretch.end > to) return false;
-      slice(stretch.kind == StretchKind::fetch ? "fetch" : "stall", stretch.start, stretch.end);
+      slice(name_of(stretch.kind), stretch.start, stretch.end);
       return true;
     });
     end(name, to);
@@ -108,16 +108,12 @@ void Timeline::add(const RequestRecord& r) {
   }
   if (r.output_tokens > 1) stage("decode", moved, r.last_token);
   // Over more than one stage, after a failure of its replica say.
-  for (const StretchRecord& stretch : stretches)
-    slice(stretch.kind == StretchKind::fetch ? "fetch" : "stall", stretch.start, stretch.end);
+  for (const StretchRecord& stretch : stretches) slice(name_of(stretch.kind), stretch.start, stretch.end);
   end(name, r.last_token);
 }
 
 void Timeline::add(const StretchRecord& stretch) {
-  if (!room()) {
-    cut_ = true;
-    return;
-  }
+  if (!has_room()) return;
   stretches_[stretch.request].push_back(stretch);
   if (stretch.kind != StretchKind::fetch) return;
   // Fetches overlap, and slices of one thread must not: each goes to the first lane that is free. They come
@@ -139,10 +135,7 @@ void Timeline::add(const StretchRecord& stretch) {
 }
 
 void Timeline::add_tier(Seconds now, std::uint32_t tier, double used_share) {
-  if (!room()) {
-    cut_ = true;
-    return;
-  }
+  if (!has_room()) return;
   event() << R"({"ph":"C","name":"used","pid":)" << process_of_tier(tier) << R"(,"tid":0,"ts":)"
           << micros(now) << R"(,"args":{"percent":)" << show_exact(used_share * 100) << "}}";
 }
@@ -176,10 +169,7 @@ void Timeline::add_links(const Platform& platform, const LinkLoads& loads) {
 
 void Timeline::counters(Seconds now, ReplicaId id, std::int64_t waiting, std::int64_t running,
                         double kv_occupancy) {
-  if (!room()) {
-    cut_ = true;
-    return;
-  }
+  if (!has_room()) return;
   event() << R"({"ph":"C","name":"requests","pid":)" << process(id) << R"(,"tid":0,"ts":)" << micros(now)
           << R"(,"args":{"waiting":)" << waiting << R"(,"running":)" << running << "}}";
   event() << R"({"ph":"C","name":"KV cache used","pid":)" << process(id) << R"(,"tid":0,"ts":)" << micros(now)

@@ -38,7 +38,7 @@ class Timeline {
   void finish(const std::string& file);
 
  private:
-  bool room() { return events_ < kMostEvents; }
+  bool has_room();  // for another event; without it the timeline is cut
   std::ofstream& event();
   std::string process_of_tier(std::size_t tier) const;
 

@@ -106,9 +106,17 @@ TEST_CASE("A link tells which endpoints moved how much over it, the most first",
         "prefill[1]>switch,prefill[1],decode[0],1,30\n"
         "switch>decode[0],prefill[1],decode[0],1,30\n"
         "switch>decode[0],prefill[0],decode[0],2,15\n");
-  loads.begin_measuring();
-  loads.add(moved(1, 3, 4, 7));
-  CHECK(loads.flows_csv() ==
+
+  // In the measured time, and of two transfers one that failed half-way: its bytes crossed, but no flow came.
+  LinkLoads measured(platform);
+  measured.add(moved(0, 0, 1, 10));
+  measured.begin_measuring();
+  measured.add(moved(1, 3, 4, 4));
+  TransferRecord failed = moved(1, 3, 4, 3);
+  failed.arrived = false;
+  measured.add(failed);
+  measured.finish(Seconds{4});
+  CHECK(measured.flows_csv() ==
         "link,from,to,flows,bytes\n"
         "prefill[1]>switch,prefill[1],decode[0],1,7\n"
         "switch>decode[0],prefill[1],decode[0],1,7\n");

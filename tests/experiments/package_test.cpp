@@ -39,9 +39,9 @@ TEST_CASE(
                 "--set 'workload.duration=5 s' -q > run") == 0);
   CHECK_THAT(read_text(folder / "version"), Catch::StartsWith("disagg "));
   CHECK_THAT(read_text(folder / "run"), Contains("goodput under the SLO"));
-  for (const std::string file :
-       {"man/man1/disagg.1", "bash-completion/completions/disagg", "zsh/vendor-completions/_disagg",
-        "fish/vendor_completions.d/disagg.fish", "doc/disagg/README.md"}) {
+  for (const std::string file : {"man/man1/disagg.1", "bash-completion/completions/disagg",
+                                 "zsh/vendor-completions/_disagg", "fish/vendor_completions.d/disagg.fish",
+                                 "doc/disagg/README.md", "doc/disagg/experiments/README.md"}) {
     INFO(file);
     CHECK_FALSE(read_text(folder / ("root/usr/share/" + file)).empty());
   }

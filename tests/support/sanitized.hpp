@@ -2,8 +2,8 @@
 
 namespace disagg::test {
 
-// Whether this is the build with sanitizers. It takes five times as long for a case, and finds in a part of
-// many random ones what it would find in all: their number counts in the build for users.
+// Whether this is the build with sanitizers. It takes several times as long for a case, and finds in a part
+// of many random ones what it would find in all: their number counts in the build for users.
 #ifdef __SANITIZE_ADDRESS__
 inline constexpr bool kSanitized = true;
 #else
